@@ -1,0 +1,4 @@
+"""The bus: Protocols that everybody uses (`protocol`), and NATS behind them.
+
+Only this package speaks NATS.
+"""

@@ -1,0 +1,219 @@
+"""The JetStream side of the bus: the state stream, atomic batches, batched direct get, events.
+
+Refuses to know what records mean. nats-py has no call for atomic batches (ADR-50) nor for batched direct gets
+(ADR-31): both are a few headers, spelled here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import nats.errors
+import nats.js.errors
+from nats.js.api import RePublish, RetentionPolicy, StorageType, StreamConfig
+
+from shoal import subjects
+from shoal.bus.connection import NatsBus
+from shoal.bus.protocol import Conflicted, Event, Fenced, Message, Stored, Write
+from shoal.errors import StoreUnavailable, TimedOut, Unavailable
+
+WRITE_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 5.0
+MAX_BATCH = 1000
+READ_BATCH = 1000
+#: what a page of a direct get may weigh, well under the client's pending limit
+READ_BYTES = 4 * 1024 * 1024
+OLDEST_SERVER = (2, 14)
+EVENT_AGE_S = 7 * 24 * 3600
+EVENT_BYTES = 1 << 30
+
+_EXPECT = "Nats-Expected-Last-Subject-Sequence"
+_EXPECT_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+_WRONG_SEQUENCE = 10071
+_WRONG_SEQUENCE_CONSTANT = 10164
+
+
+def _state_config(replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=subjects.STATE_STREAM,
+        description="Shoal: desired state and records, one message for each subject",
+        subjects=list(subjects.STATE_SUBJECTS),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        allow_atomic=True,
+        num_replicas=replicas,
+        duplicate_window=120,
+        republish=RePublish(src=subjects.REPUBLISH_FROM, dest=subjects.REPUBLISH_TO),
+    )
+
+
+def _event_config(replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=subjects.EVENT_STREAM,
+        description="Shoal: what happened",
+        subjects=list(subjects.EVENT_SUBJECTS),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=EVENT_AGE_S,
+        max_bytes=EVENT_BYTES,
+        allow_direct=True,
+        num_replicas=replicas,
+        duplicate_window=120,
+    )
+
+
+class JetStreamState:
+    """`shoal.bus.protocol.StateStream` on JetStream."""
+
+    def __init__(self, bus: NatsBus) -> None:
+        self._bus = bus
+        self._js = bus.client.jetstream(timeout=WRITE_TIMEOUT_S)
+        self._batches = 0
+
+    async def ensure(self, *, replicas: int) -> None:
+        """Create both streams or bring their settings up to date; refuses servers older than 2.14."""
+        self._check_version()
+        for config in (_state_config(replicas), _event_config(replicas)):
+            try:
+                await self._js.add_stream(config)
+            except nats.js.errors.BadRequestError:
+                await self._update(config)
+            except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+                raise StoreUnavailable(
+                    f"cannot create the stream {config.name} on {self._bus.server}: {error}; "
+                    "is JetStream enabled there (`nats-server -js`)?"
+                ) from error
+
+    async def _update(self, config: StreamConfig) -> None:
+        try:
+            await self._js.update_stream(config)
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise StoreUnavailable(
+                f"the stream {config.name} on {self._bus.server} exists with settings that Shoal cannot use "
+                f"({error}); compare it with `nats stream info {config.name}`"
+            ) from error
+
+    def _check_version(self) -> None:
+        said = str(self._bus.client.connected_server_version)
+        numbers = re.findall(r"\d+", said)[:2]
+        if tuple(int(n) for n in numbers) < OLDEST_SERVER:
+            raise StoreUnavailable(
+                f"the NATS server at {self._bus.server} is version {said}; Shoal needs 2.14 or newer"
+            )
+
+    async def read(self, subjects_filter: str) -> list[Stored]:
+        """Everything under a filter, oldest first, in pages of a thousand."""
+        found: list[Stored] = []
+        sequence = 1
+        while True:
+            page, pending = await self._read_page(subjects_filter, sequence)
+            found.extend(page)
+            if not page or not pending:
+                return found
+            sequence = page[-1].sequence + 1
+
+    async def _read_page(self, subjects_filter: str, sequence: int) -> tuple[list[Stored], bool]:
+        request = {
+            "seq": sequence,
+            "batch": READ_BATCH,
+            "max_bytes": READ_BYTES,
+            "next_by_subj": subjects_filter,
+        }
+        page: list[Stored] = []
+        async with self._bus.answers(
+            f"$JS.API.DIRECT.GET.{subjects.STATE_STREAM}",
+            json.dumps(request).encode(),
+            silence_s=READ_TIMEOUT_S,
+        ) as answers:
+            async for message in answers:
+                status = message.headers.get("Status")
+                if status == "404":
+                    return page, False
+                if status == "204":
+                    return page, int(message.headers.get("Nats-Num-Pending", "0")) > 0
+                if status:
+                    raise StoreUnavailable(
+                        f"cannot read `{subjects_filter}`: {message.headers.get('Description', status)}"
+                    )
+                page.append(_stored(message))
+        return page, False  # pragma: no cover  (the loop ends by an end-of-batch or a time-out)
+
+    async def get(self, subject: str) -> Stored | None:
+        """The last message of one subject, or None. Asks the stream's leader, never a replica that lags."""
+        try:
+            message = await self._js.get_last_msg(subjects.STATE_STREAM, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise StoreUnavailable(f"cannot read `{subject}` from the store: {error}") from error
+        return Stored(subject, cast("int", message.seq), message.data or b"")
+
+    async def put(self, write: Write) -> int:
+        """Store one message."""
+        headers = None if write.expect is None else {_EXPECT: str(write.expect)}
+        return _sequence(await self._ask(write.subject, write.body, headers), write.subject)
+
+    async def commit(self, writes: Sequence[Write], *, fence: int) -> int:
+        """Store all or nothing (ADR-50); the first message carries the fence's expectation."""
+        if not 1 <= len(writes) <= MAX_BATCH:
+            raise ValueError(f"a batch holds 1 to {MAX_BATCH} messages, not {len(writes)}")
+        self._batches += 1
+        batch = f"{id(self):x}-{self._bus.client.client_id}-{self._batches}"
+        last = len(writes) - 1
+        answer: Message | None = None
+        for number, write in enumerate(writes):
+            headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number + 1)}
+            if number == 0:
+                headers[_EXPECT] = str(fence)
+                headers[_EXPECT_SUBJECT] = subjects.FENCE
+            elif write.expect is not None:
+                headers[_EXPECT] = str(write.expect)
+            if number == last:
+                headers["Nats-Batch-Commit"] = "1"
+                answer = await self._ask(write.subject, write.body, headers)
+            else:
+                await self._bus.publish(write.subject, write.body, headers=headers)
+        assert answer is not None
+        return _sequence(answer, writes[0].subject)
+
+    async def _ask(self, subject: str, body: bytes, headers: dict[str, str] | None) -> Message:
+        try:
+            return await self._bus.request(subject, body, timeout_s=WRITE_TIMEOUT_S, headers=headers)
+        except TimedOut:
+            raise
+        except Unavailable as error:
+            raise StoreUnavailable(f"the store did not take `{subject}`: {error}") from error
+
+    async def purge(self, subject: str, *, below: int) -> None:
+        """Purge with filter and sequence: what was written since stays."""
+        request = json.dumps({"filter": subject, "seq": below}).encode()
+        answer = await self._ask(f"$JS.API.STREAM.PURGE.{subjects.STATE_STREAM}", request, None)
+        said = json.loads(answer.body)
+        if "error" in said:
+            raise StoreUnavailable(f"cannot purge `{subject}`: {said['error'].get('description')}")
+
+    async def publish_event(self, event: Event) -> int:
+        """Store an event once."""
+        return _sequence(await self._ask(event.subject, event.body, {"Nats-Msg-Id": event.id}), event.subject)
+
+
+def _stored(message: Message) -> Stored:
+    return Stored(message.headers["Nats-Subject"], int(message.headers["Nats-Sequence"]), message.body)
+
+
+def _sequence(answer: Message, subject: str) -> int:
+    said: dict[str, Any] = json.loads(answer.body or b"{}")
+    error = said.get("error")
+    if not error:
+        return int(said["seq"])
+    code, text = int(error.get("err_code", 0)), error.get("description", "")
+    if code == _WRONG_SEQUENCE:
+        raise Fenced(text) if subject in (subjects.LEASE, subjects.FENCE) else Conflicted(text)
+    if code == _WRONG_SEQUENCE_CONSTANT:
+        raise Conflicted(text)
+    raise StoreUnavailable(f"the store did not take `{subject}`: {text or 'no reason given'} (code {code})")

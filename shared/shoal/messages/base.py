@@ -1,0 +1,97 @@
+"""The forms that all messages share: requests and their replies, failures, and what a reply looks like as text.
+
+This module refuses to know subjects, encodings and the bus.
+
+A command is one class, derived from `Request[ReplyType]`. Its class variables say where it is sent (`noun`,
+`verb`, `scope`), how it is spelled at the prompt (`words`), and its docstring is its help. The patterns in
+`words` are read by `shoal.grammar`:
+
+=====================  ==================================================================================
+`word`                 that word, or an unambiguous prefix of it
+`<field>`              one word, the value of `field`
+`[field]`              the same, optional
+`<field:a,b>`          a choice; `[field:a,b]` the same, optional. Choices may be shortened like words
+`<field...>`           one word or more, a tuple; `[field...]` none or more
+`[field?]`             the literal word `field`, or nothing: a boolean
+`[on <field>]`         literal words and values that may be left out together
+=====================  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+
+Cell = str | int | None
+Scope = Literal["ns", "cluster"]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Rows under named columns. `hidden` columns are shown only when `.columns` or `.filter` name them.
+
+    `ordered` keeps the rows as they are; otherwise they are sorted column by column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    hidden: frozenset[str] = frozenset()
+    ordered: bool = False
+
+
+Display = Table | str
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as it travels: `kind` is the class's name in `shoal.errors`, `code` as in HTTP."""
+
+    kind: str
+    code: int
+    message: str
+    details: tuple[str, ...] = ()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a request. `failures` are objects for which it failed while others went well (exit code 3).
+
+    `notes` are for a person's eye (stderr at a prompt). `next` continues a paged list: ask again with `after`.
+    """
+
+    notes: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    next: str = ""
+
+    def display(self) -> Display:
+        """What the console shows: a table, or text (empty for commands that just did it)."""
+        return ""
+
+
+class Done(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """It was done; there is nothing to show."""
+
+
+class Said(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """A text, one value or several lines."""
+
+    text: str
+
+    def display(self) -> Display:
+        """Return the text itself."""
+        return self.text
+
+
+R_co = TypeVar("R_co", bound=Reply, covariant=True)
+
+
+class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defaults=True):
+    """A command: see the module's docstring. `id` is made by the client and kept over its retries."""
+
+    noun: ClassVar[str]
+    verb: ClassVar[str]
+    scope: ClassVar[Scope] = "ns"
+    words: ClassVar[tuple[str, ...]] = ()
+    reply: ClassVar[type[Reply]] = Done
+    #: it only reads: may be repeated freely, needs no id and no stored outcome
+    reads: ClassVar[bool] = False
+
+    id: str = ""

@@ -1,0 +1,81 @@
+"""Commands about taps: interfaces of a host itself in a namespace's VLAN."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from shoal.messages.base import Display, Done, Reply, Request, Said, Table
+
+
+class TapRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One tap."""
+
+    bridge: str
+    tap: str
+    vlan: int
+    host: str = ""
+    ip: str = ""
+    alias: str = ""
+
+
+class Taps(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The taps of a namespace."""
+
+    items: tuple[TapRow, ...] = ()
+
+    def display(self) -> Display:
+        """Show `bridge | tap | vlan`; `host`, `ip` and `alias` only when named."""
+        return Table(
+            columns=("bridge", "tap", "vlan", "host", "ip", "alias"),
+            rows=tuple((i.bridge, i.tap, i.vlan, i.host, i.ip, i.alias) for i in self.items),
+            hidden=frozenset({"host", "ip", "alias"}),
+        )
+
+
+class ListTaps(Request[Taps], frozen=True, kw_only=True, omit_defaults=True):
+    """List the namespace's host taps."""
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "list"
+    words: ClassVar[tuple[str, ...]] = ("tap",)
+    reply: ClassVar[type[Reply]] = Taps
+    reads: ClassVar[bool] = True
+
+
+class CreateTap(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
+    """Give the head (or another host) an interface in a VLAN; the answer is the tap's name.
+
+    Example: tap create LAN bridge foo ip 10.0.0.254/24
+    """
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "create"
+    words: ClassVar[tuple[str, ...]] = (
+        "tap create <vlan> [on <host>]",
+        "tap create <vlan> name <tap> [on <host>]",
+        "tap create <vlan> ip <ip> [on <host>]",
+        "tap create <vlan> ip <ip> <tap> [on <host>]",
+        "tap create <vlan> bridge <bridge> [on <host>]",
+        "tap create <vlan> bridge <bridge> name <tap> [on <host>]",
+        "tap create <vlan> bridge <bridge> ip <ip> [on <host>]",
+        "tap create <vlan> bridge <bridge> ip <ip> <tap> [on <host>]",
+    )
+    reply: ClassVar[type[Reply]] = Said
+
+    vlan: str
+    bridge: str = ""
+    tap: str = ""
+    ip: str = ""
+    host: str = ""
+
+
+class DeleteTap(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
+    """Remove a host tap of the namespace, or `all` of them."""
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "delete"
+    words: ClassVar[tuple[str, ...]] = ("tap delete <tap>",)
+
+    tap: str
