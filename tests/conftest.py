@@ -3,9 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from shoal.errors import Unavailable
 from shoal.testing import find_nats_server, nats_server
+
+# no deadline for a single example: on a busy machine any of them may have to wait
+settings.register_profile("shoal", deadline=None)
+settings.load_profile("shoal")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

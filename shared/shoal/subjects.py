@@ -26,6 +26,7 @@ REPUBLISH_TO = "shoal.stored.>"
 ALL_HEARTBEATS = "shoal.heartbeat.*"
 ALL_REPORTS = "shoal.report.*"
 CLAIM = "shoal.cluster.host.claim"
+ALL_TUNNELS = "shoal.tunnel.>"
 
 CLUSTER = "shoal.state.cluster"
 
@@ -61,6 +62,11 @@ def command_namespace(subject: str) -> str:
 def heartbeat(host: str) -> str:
     """Where a worker's heartbeats go."""
     return f"shoal.heartbeat.{token(host)}"
+
+
+def acknowledgements(session: str) -> str:
+    """Where a worker's session gets the acknowledgements of its heartbeats: an inbox, so random as `session`."""
+    return f"_INBOX.{session}"
 
 
 def report(host: str) -> str:

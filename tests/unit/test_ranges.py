@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shoal.core.ranges import expand, fold, natural_key, natural_order
 from shoal.errors import InvalidRequest
 
@@ -29,7 +30,7 @@ NUMBERED = st.lists(
         ("a[1,1]", ["a1", "a1"]),
     ],
 )
-def test_a_text_stands_for_these_names(text, names):
+def test_a_text_stands_for_these_names(text: str, names: list[str]) -> None:
     """Brackets are read in the order written, repetitions and padding kept."""
     assert expand(text) == names
 
@@ -48,20 +49,20 @@ def test_a_text_stands_for_these_names(text, names):
         (["kn1-5", "kn44", "kn45"], "kn1-5,kn[44-45]"),
     ],
 )
-def test_names_fold_to_this_text(names, text):
+def test_names_fold_to_this_text(names: list[str], text: str) -> None:
     """Folding groups by what surrounds the number, ascending, without losing a name or a zero."""
     assert fold(names) == text
 
 
 @given(NAMES | NUMBERED)
-def test_expanding_a_folded_list_gives_its_names(names):
+def test_expanding_a_folded_list_gives_its_names(names: list[str]) -> None:
     """`expand(fold(names))` are the same names, each once, whatever their order was."""
     assert sorted(expand(fold(names))) == sorted(set(names))
     assert fold(names) == fold(reversed(names))
 
 
 @given(NAMES | NUMBERED)
-def test_folding_is_canonical(names):
+def test_folding_is_canonical(names: list[str]) -> None:
     """Folding what was folded changes nothing."""
     assert fold(expand(fold(names))) == fold(names)
 
@@ -84,7 +85,7 @@ def test_folding_is_canonical(names):
         (f"a[{'9' * 30}]", "invalid range specification"),
     ],
 )
-def test_malformed_texts_are_refused_with_the_place(text, message):
+def test_malformed_texts_are_refused_with_the_place(text: str, message: str) -> None:
     """Each malformed text has the error text that users of the language know."""
     with pytest.raises(InvalidRequest) as caught:
         expand(text)
@@ -92,7 +93,7 @@ def test_malformed_texts_are_refused_with_the_place(text, message):
 
 
 @given(st.text(alphabet="a1[]-,9", max_size=12))
-def test_any_text_is_read_or_refused(text):
+def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes `expand` fail otherwise, and what it reads never holds brackets."""
     try:
         names = expand(text, limit=1000)
@@ -101,7 +102,7 @@ def test_any_text_is_read_or_refused(text):
     assert not any(set("[],") & set(name) for name in names)
 
 
-def test_too_many_names_are_refused_before_they_are_made():
+def test_too_many_names_are_refused_before_they_are_made() -> None:
     """A short text for a huge number of names, alone or added up, is refused at once."""
     for text in ("a[1-1000000]", "a[1-999999999999999999]", "a[1-60000],b[1-60000]", "a,b,c"):
         with pytest.raises(InvalidRequest, match="too many names"):
@@ -111,7 +112,7 @@ def test_too_many_names_are_refused_before_they_are_made():
 
 
 @given(st.lists(st.text(alphabet="ab019", max_size=5)))
-def test_natural_order_counts(names):
+def test_natural_order_counts(names: list[str]) -> None:
     """Numbers in names sort by value, and the order is total: equal keys only for equal names."""
     assert natural_order([f"vm{number}" for number in (10, 9, 1)]) == ["vm1", "vm9", "vm10"]
     assert natural_order(names) == natural_order(reversed(names))

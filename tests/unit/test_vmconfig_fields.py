@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shoal.core.vmconfig import DiskSpec, NetSpec, VMConfig
 from shoal.core.vmconfig_fields import FIELDS, clear_field, get_field, resolve_field, set_field
 from shoal.core.vmconfig_specs import format_disk, format_net, parse_disk, parse_net
@@ -12,9 +13,9 @@ from shoal.core.vmconfig_text import describe, to_words, unsupported
 from shoal.errors import InvalidRequest, UsageError
 
 
-def refusal(*arguments):
+def refusal(config: VMConfig, field: str, words: list[str]) -> str:
     with pytest.raises(InvalidRequest) as caught:
-        set_field(*arguments)
+        set_field(config, field, words)
     return str(caught.value)
 
 
@@ -29,7 +30,7 @@ def refusal(*arguments):
         ("migrate", "state"),
     ],
 )
-def test_fields_are_found_by_unambiguous_prefixes(word, name):
+def test_fields_are_found_by_unambiguous_prefixes(word: str, name: str) -> None:
     """A prefix finds its field, and an exact name wins over longer ones."""
     assert resolve_field(word).name == name
 
@@ -38,7 +39,7 @@ def test_fields_are_found_by_unambiguous_prefixes(word, name):
     ("word", "message"),
     [("co", "ambiguous field `co`: it may be"), ("nope", "unknown field"), ("", "unknown")],
 )
-def test_ambiguous_and_unknown_fields_are_usage_errors(word, message):
+def test_ambiguous_and_unknown_fields_are_usage_errors(word: str, message: str) -> None:
     """A word that is no field says what it could be."""
     with pytest.raises(UsageError, match=message):
         resolve_field(word)
@@ -65,7 +66,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("field", "words", "shown"), EXAMPLES)
-def test_what_was_set_is_shown_and_cleared(field, words, shown):
+def test_what_was_set_is_shown_and_cleared(field: str, words: list[str], shown: str) -> None:
     """A field prints what it was set to, changes no other one, and is unset again by clearing."""
     config = set_field(VMConfig(), field, words)
     assert get_field(config, field) == shown
@@ -77,7 +78,7 @@ def test_what_was_set_is_shown_and_cleared(field, words, shown):
             assert get_field(config, other.name) == get_field(VMConfig(), other.name)
 
 
-def test_unset_fields_print_their_defaults():
+def test_unset_fields_print_their_defaults() -> None:
     """Integers and lists print values, unset texts, append and qemu-append nothing."""
     shown = {field.name: get_field(VMConfig(), field.name) for field in FIELDS}
     assert shown["memory"] == "2048"
@@ -116,12 +117,12 @@ def test_unset_fields_print_their_defaults():
         ("tags", ["a"], "vm config tags takes a key and a value, not 1: `a`"),
     ],
 )
-def test_bad_values_are_refused(field, words, message):
+def test_bad_values_are_refused(field: str, words: list[str], message: str) -> None:
     """A bad value is refused in one line that tells the value and what was expected."""
     assert refusal(VMConfig(), field, words) == message
 
 
-def test_schedule_and_colocate_exclude_each_other():
+def test_schedule_and_colocate_exclude_each_other() -> None:
     """Whichever is set second is refused, in the peer's words."""
     pinned = set_field(VMConfig(), "schedule", ["h"])
     assert refusal(pinned, "colocate", ["a"]) == "cannot specify colocate and schedule in the same config"
@@ -130,7 +131,7 @@ def test_schedule_and_colocate_exclude_each_other():
     assert set_field(clear_field(floating, "colo"), "sched", ["h"]) == pinned
 
 
-def test_tags_are_cleared_one_by_one_or_all():
+def test_tags_are_cleared_one_by_one_or_all() -> None:
     """Clearing one tag keeps the others; asking for one prints its value."""
     config = set_field(set_field(VMConfig(), "tag", ["b", "2"]), "tag", ["a", "1"])
     assert get_field(config, "tag") == "a -> 1\nb -> 2"
@@ -152,7 +153,7 @@ def test_tags_are_cleared_one_by_one_or_all():
         ("e1000", NetSpec(vlan="e1000")),
     ],
 )
-def test_netspecs(text, net):
+def test_netspecs(text: str, net: NetSpec) -> None:
     """Each form of a netspec is read, and what it is written as is read as the same."""
     assert parse_net(text) == net
     assert parse_net(format_net(net)) == net
@@ -167,14 +168,16 @@ def test_netspecs(text, net):
         ("/a,ide,unsafe", DiskSpec(path="/a", driver="ide", cache="unsafe")),
     ],
 )
-def test_diskspecs(text, disk):
+def test_diskspecs(text: str, disk: DiskSpec) -> None:
     """Each form of a diskspec is read, and what it is written as is read as the same."""
     assert parse_disk(text) == disk
     assert parse_disk(format_disk(disk)) == disk
 
 
 @given(st.lists(st.sampled_from(EXAMPLES)))
-def test_the_written_commands_make_the_configuration_again(examples):
+def test_the_written_commands_make_the_configuration_again(
+    examples: list[tuple[str, list[str], str]],
+) -> None:
     """The commands of `to_words`, run on the default configuration, give the same configuration."""
     config = VMConfig()
     for field, words, _ in examples:
@@ -187,7 +190,7 @@ def test_the_written_commands_make_the_configuration_again(examples):
     assert again == config
 
 
-def test_the_whole_print_has_the_labels_that_users_know():
+def test_the_whole_print_has_the_labels_that_users_know() -> None:
     """Two aligned sections, a line for each field, without a trailing space."""
     lines = describe(set_field(VMConfig(), "tag", ["color", "red"])).split("\n")
     assert lines[:3] == ["VM configuration:", "Memory:           2048", "VCPUs:            1"]
@@ -197,7 +200,7 @@ def test_the_whole_print_has_the_labels_that_users_know():
     assert not any(line.endswith(" ") for line in lines)
 
 
-def test_what_cannot_be_launched_is_named():
+def test_what_cannot_be_launched_is_named() -> None:
     """Fields without effect yet and files that are not on the host are named; container fields never matter."""
     config = VMConfig()
     assert unsupported(config) == []

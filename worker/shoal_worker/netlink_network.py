@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+
 from shoal.core.ifnames import host_tap_inner
 from shoal_worker.core import kernel_links
 from shoal_worker.core.kernel_links import DOOMED_GROUP, GROUP, MTU, KernelLink, canonical_ip
@@ -210,24 +211,25 @@ class _Kernel:
             self._finish(bridge, kernel_links.bridge_mark())
         if segment.vni:
             with _doing(f"making the VXLAN device {segment.device}"):
-                device = self._ensure_device(segment)
+                device, peers = self._ensure_device(segment)
                 self._finish(device, kernel_links.vxlan_mark(segment.segment), master=bridge.index)
             with _doing(f"setting the peers of {segment.device}"):
-                self._set_peers(device, segment.peers)
+                self._set_peers(device, peers, segment.peers)
 
-    def _ensure_device(self, segment: Segment) -> KernelLink:
+    def _ensure_device(self, segment: Segment) -> tuple[KernelLink, frozenset[str]]:
+        """The VXLAN device and the peers that it has; one whose fixed attributes differ is made anew."""
         device = self._find_ours(segment.device, "vxlan")
         wanted = (segment.vni, segment.local, segment.udp_port)
         if device is not None and (device.vni, device.local, device.udp_port) != wanted:
             self._ipr.link("del", index=device.index)
             device = None
         if device is not None:
-            return device
+            return device, self._floods(device.index).get(device.index, frozenset())
         version = 6 if segment.local and ip_address(segment.local).version == 6 else 4
         local = {"vxlan_local6" if version == 6 else "vxlan_local": segment.local} if segment.local else {}
         try:
             with _doing(f"making the VXLAN device {segment.device}"):
-                return self._make(
+                device = self._make(
                     segment.device,
                     "vxlan",
                     vxlan_id=segment.vni,
@@ -239,6 +241,7 @@ class _Kernel:
             if getattr(error.__cause__, "code", 0) == errno.EEXIST:
                 raise self._taken(segment) from error
             raise
+        return device, frozenset()
 
     def _taken(self, segment: Segment) -> NetworkError:
         """Say who has the VNI of `segment`: the kernel allows each only once on a port."""
@@ -253,8 +256,7 @@ class _Kernel:
             f"the interface name {segment.device} or VNI {segment.vni} was taken just now: try again"
         )
 
-    def _set_peers(self, device: KernelLink, peers: frozenset[str]) -> None:
-        there = self._floods(device.index).get(device.index, frozenset())
+    def _set_peers(self, device: KernelLink, there: frozenset[str], peers: frozenset[str]) -> None:
         for peer in sorted(there - peers):
             self._ipr.fdb("del", ifindex=device.index, lladdr=_FLOOD, dst=peer)
         for peer in sorted(peers - there):

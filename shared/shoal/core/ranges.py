@@ -27,16 +27,16 @@ _BRACKET = re.compile(r"[\[\]]")
 _ITEM = re.compile(r"([^\[\],]*)(?:\[([^\[\]]*)\]([^\[\],]*))?")
 _NUMBER = re.compile(rf"[0-9]{{1,{_COUNTABLE}}}")
 
-NaturalKey = tuple[str | int, ...]
+NaturalKey = tuple[tuple[str | int, ...], str]
 
 
 def natural_key(name: str) -> NaturalKey:
     """Return a key that sorts names as people count: vm2 before vm10. Equal only for equal names."""
+    # texts at even places, numbers at odd ones, so that like is compared with like
     parts: list[str | int] = list(_DIGITS.split(name))
     parts[1::2] = map(int, parts[1::2])
-    # the name itself last: vm01 and vm1 are different
-    parts.append(name)
-    return tuple(parts)
+    # and the name itself, since vm01 and vm1 are different
+    return tuple(parts), name
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

@@ -148,10 +148,10 @@ def resolve_field(word: str) -> Field:
     Raises UsageError for an unknown and for an ambiguous word.
     """
     matches: list[Field] = []
-    for field in FIELDS:
+    for field in FIELDS if word else ():
         if word in (field.name, field.alias):
             return field
-        if word and (field.name.startswith(word) or field.alias.startswith(word)):
+        if field.name.startswith(word) or field.alias.startswith(word):
             matches.append(field)
     if len(matches) == 1:
         return matches[0]

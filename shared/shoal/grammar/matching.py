@@ -16,7 +16,8 @@ import msgspec
 
 from shoal.grammar.patterns import NESTED, Element, Literal, Maybe, Nested, Pattern, Value
 
-PREFIX, VALUE, EXACT = 0, 1, 2
+#: how exactly a word was read; a nested command gives way to everything else that its words may be
+NESTED_WORD, PREFIX, VALUE, EXACT = -1, 0, 1, 2
 
 Inner = TypeVar("Inner")
 

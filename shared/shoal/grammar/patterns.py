@@ -62,6 +62,41 @@ class Pattern(msgspec.Struct, frozen=True):
             words.append(element.text)
         return tuple(words)
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The words before the first value that is open: literal ones, and choices of a single word."""
+        words: list[str] = []
+        for element in self.elements:
+            if isinstance(element, Literal):
+                words.append(element.text)
+            elif isinstance(element, Value) and len(element.choices) == 1:
+                words.append(element.choices[0])
+            else:
+                break
+        return tuple(words)
+
+    @property
+    def syntax(self) -> str:
+        """The pattern as people read it: `<a,b>` a choice, `[x]` optional, `<x>...` one word or more."""
+        return " ".join(_syntax(element) for element in self.elements)
+
+
+def _syntax(element: Element, *, optional: bool = False) -> str:
+    opening, closing = "[]" if optional else "<>"
+    if isinstance(element, Literal):
+        return f"[{element.text}]" if optional else element.text
+    if isinstance(element, Nested):
+        return "[(command)]" if optional else "(command)"
+    if isinstance(element, Maybe):
+        if len(element.elements) == 1:
+            return _syntax(element.elements[0], optional=True)
+        return "[" + " ".join(_syntax(inner) for inner in element.elements) + "]"
+    if element.choices:
+        only = len(element.choices) == 1 and not optional
+        return element.choices[0] if only else f"{opening}{','.join(element.choices)}{closing}"
+    name = element.field.replace("_", "-")
+    return f"{opening}{name}{closing}{'...' if element.many else ''}"
+
 
 def parse_pattern(text: str) -> Pattern:
     """Read a pattern. Raises ValueError for one that is not well formed: a mistake in a command's class."""
@@ -80,19 +115,19 @@ def _sequence(tokens: list[str], text: str) -> tuple[tuple[Element, ...], list[s
     """Elements up to the end or an unmatched `]`, and the tokens from there on."""
     elements: list[Element] = []
     while tokens and tokens[0] != "]":
-        token, *tokens = tokens
-        if token == "[":
+        piece, *tokens = tokens
+        if piece == "[":
             inside, tokens = _sequence_or_name(tokens, text)
             if not tokens:
                 raise ValueError(f"pattern `{text}`: `[` without `]`")
             tokens = tokens[1:]
             elements.append(Maybe(inside))
-        elif token == "(command)":
+        elif piece == "(command)":
             elements.append(Nested())
-        elif token.startswith("<"):
-            elements.append(_value(token[1:-1], text))
+        elif piece.startswith("<"):
+            elements.append(_value(piece[1:-1], text))
         else:
-            elements.append(Literal(token))
+            elements.append(Literal(piece))
     return tuple(elements), tokens
 
 

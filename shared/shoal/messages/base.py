@@ -80,6 +80,14 @@ class Said(Reply, frozen=True, kw_only=True, omit_defaults=True):
         return self.text
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a request has come: `done` of `total` (0: unknown), and of what."""
+
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
 R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
 

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from shoal.core.load import Capacity as Capacity  # noqa: PLC0414 - part of these messages, re-exported for those who read them
+from shoal.core.load import Load as Load  # noqa: PLC0414 - part of these messages, re-exported for those who read them
 from shoal.core.vmconfig import VMConfig
 
 #: what a VM should be: created and waiting, running, not running (but known), forgotten
@@ -94,22 +96,6 @@ class TapRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Desired = LaunchRecord | SegmentRecord | TapRecord
-
-
-class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What VMs on a host have been promised: vCPUs, memory (MiB), network interfaces, and how many VMs."""
-
-    vcpus: int = 0
-    memory_mib: int = 0
-    nics: int = 0
-    vms: int = 0
-
-
-class Capacity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a host has."""
-
-    cpus: int
-    memory_mib: int
 
 
 class VMStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,189 @@
+"""Requests from the bus to handlers, and their replies back: decoding, repeats, progress, errors, the console.
+
+Refuses to know what a request does. A body with an id gets an acceptance and progress before its answer; one
+without (the stock `nats` tool, the console) gets exactly one reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from shoal import codec, subjects
+from shoal.bus.micro import Endpoint
+from shoal.bus.protocol import Bus, Message
+from shoal.codec import Encoding
+from shoal.console.session import Session, console_grammar
+from shoal.errors import InvalidRequest, ShoalError, Unavailable
+from shoal.grammar import Grammar
+from shoal.messages.base import Failure, Progress, Reply, Request
+from shoal.version import version
+from shoal_orchestrator.leader import Call, Leader
+
+LOG = structlog.get_logger("shoal.api")
+#: how often a waiting caller hears that the request is alive
+PROGRESS_S = 1.0
+FIRST_PROGRESS_S = 0.5
+MAX_CONSOLE_BYTES = 512 * 1024
+STATUS = "Shoal-Status"
+
+Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
+
+
+def _headers(error: ShoalError) -> dict[str, str]:
+    return {
+        "Nats-Service-Error": error.message.replace("\n", " "),
+        "Nats-Service-Error-Code": str(error.code),
+    }
+
+
+class Api:
+    """Everything that can be asked of the leader."""
+
+    def __init__(
+        self, bus: Bus, leader: Leader, commands: Sequence[type[Request[Any]]], handlers: dict[type, Handler]
+    ) -> None:
+        self._bus = bus
+        self._leader = leader
+        self._commands = commands
+        self._handlers = handlers
+        self._grammar = Grammar(commands)
+        self._console_grammar = console_grammar(commands)
+        self._running: dict[str, asyncio.Future[Reply]] = {}
+
+    def endpoints(self) -> list[Endpoint]:
+        """An endpoint for each command, and the console."""
+        found = [
+            Endpoint(
+                f"{command.noun}-{command.verb}",
+                subjects.command_pattern(command.scope, command.noun, command.verb),
+                (command.__doc__ or "").strip().splitlines()[0],
+                lambda message, command=command: self._leader.spawn(  # type: ignore[misc]
+                    self._serve(command, message), command.__name__
+                ),
+            )
+            for command in self._commands
+        ]
+        console = Endpoint(
+            "console",
+            subjects.CONSOLE,
+            "One line of the command language, answered with the text that a prompt would print.",
+            lambda message: self._leader.spawn(self._console(message), "console"),
+        )
+        return [*found, console]
+
+    # --- typed requests ----------------------------------------------------------------------------------
+
+    async def _serve(self, command: type[Request[Any]], message: Message) -> None:
+        encoding: Encoding = "json"
+        try:
+            encoding = codec.encoding_of(message.body)
+            request = self._read(command, message, encoding)
+            reply = await self._answer(request, message, encoding)
+            await self._reply(message, codec.encode(reply, encoding), None)
+        except ShoalError as error:
+            await self._reply(message, codec.encode(codec.failure_of(error), encoding), error)
+        except Exception:
+            LOG.exception("handler-failed", command=command.__name__)
+            failed = ShoalError(f"{command.__name__} failed inside the orchestrator; its log says why")
+            await self._reply(message, codec.encode(codec.failure_of(failed), encoding), failed)
+
+    def _read(self, command: type[Request[Any]], message: Message, encoding: Encoding) -> Request[Any]:
+        if encoding == "bare":
+            return self._grammar.parse_bare(command, codec.bare_text(message.body))
+        return codec.decode(message.body, command, limit=codec.MAX_COMMAND_BYTES)
+
+    async def _answer(self, request: Request[Any], message: Message, encoding: Encoding) -> Reply:
+        namespace = subjects.command_namespace(message.subject)
+        if not request.id:
+            return await self.handle(namespace, request)
+        latest = [Progress()]
+
+        def progress(done: int, total: int, text: str) -> None:
+            latest[0] = Progress(done=done, total=total, text=text)
+
+        task = asyncio.ensure_future(self.handle(namespace, request, progress))
+        try:
+            pause = FIRST_PROGRESS_S
+            while not (await asyncio.wait((task,), timeout=pause))[0]:
+                pause = PROGRESS_S
+                await self._bus.publish(
+                    message.reply, codec.encode(latest[0], encoding), headers={STATUS: "progress"}
+                )
+            return task.result()
+        finally:
+            task.cancel()
+
+    async def handle(
+        self, namespace: str, request: Request[Any], progress: Callable[[int, int, str], None] | None = None
+    ) -> Reply:
+        """Carry a request out once, however often it comes: a repeat attaches to it, or gets its outcome."""
+        if request.reads or not request.id:
+            return await self._run(namespace, request, progress)
+        running = self._running.get(request.id)
+        if running is not None:
+            return await asyncio.shield(running)
+        record = self._leader.model.requests.get(request.id)
+        if record is not None:
+            return _outcome(record.reply, record.failure, type(request).reply)
+        future = asyncio.ensure_future(self._run(namespace, request, progress))
+        self._running[request.id] = future
+        future.add_done_callback(lambda _: self._running.pop(request.id, None))
+        # Shielded: a caller that goes away does not take its command with it.
+        return await asyncio.shield(future)
+
+    async def _run(
+        self, namespace: str, request: Request[Any], progress: Callable[[int, int, str], None] | None
+    ) -> Reply:
+        call = Call(self._leader, request.id, progress or (lambda *_: None))
+        reply = await self._handlers[type(request)](self._leader, namespace, request, call)
+        if request.reads:
+            await self._leader.store.settled()
+        return reply
+
+    async def _reply(self, message: Message, body: bytes, error: ShoalError | None) -> None:
+        if not message.reply:
+            return
+        try:
+            await self._bus.publish(message.reply, body, headers=_headers(error) if error else None)
+        except Unavailable as failed:
+            LOG.warning("reply-lost", subject=message.subject, error=failed.message)
+
+    # --- the console -------------------------------------------------------------------------------------
+
+    async def _console(self, message: Message) -> None:
+        try:
+            line = codec.bare_text(message.body)
+            session = Session(self.handle, self._console_grammar, one_shot=True, version=version())
+            outcome = await session.run(line)
+        except ShoalError as error:
+            await self._reply(message, f"E: {error.message}\n".encode(), error)
+            return
+        except Exception:
+            LOG.exception("console-failed")
+            failed = ShoalError("the command failed inside the orchestrator; its log says why")
+            await self._reply(message, f"E: {failed.message}\n".encode(), failed)
+            return
+        await self._reply(
+            message,
+            _cut(outcome.as_text()).encode(),
+            InvalidRequest(outcome.errors[0]) if outcome.errors else None,
+        )
+
+
+def _outcome(reply: str, failure: str, kind: type[Reply]) -> Reply:
+    if failure:
+        raise codec.error_of(msgspec.json.decode(failure, type=Failure))
+    return msgspec.json.decode(reply, type=kind)
+
+
+def _cut(text: str) -> str:
+    body = text.encode()
+    if len(body) <= MAX_CONSOLE_BYTES:
+        return text
+    kept = body[:MAX_CONSOLE_BYTES].decode(errors="ignore").rpartition("\n")[0]
+    return f"{kept}\n… cut: the answer has {len(body)} bytes; ask for less with .filter or .columns"

@@ -1,0 +1,48 @@
+"""Taking a namespace apart: what is to go at once, what waits for the hosts, and what is forgotten at the end.
+
+This module refuses to know hosts' states and time.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from shoal.messages.desired import LaunchRecord, TapRecord
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.model import Model
+
+
+def gone(record: LaunchRecord) -> LaunchRecord:
+    """The record that ends a VM for good."""
+    return replace(record, revision=record.revision + 1, power="gone", ports=())
+
+
+def removed(record: TapRecord) -> TapRecord:
+    """The record that removes a host tap."""
+    return replace(record, revision=record.revision + 1, removed=True)
+
+
+def empty_namespace(model: Model, name: str) -> Changes:
+    """End its VMs, remove its taps, drop queue, plans and configurations, and mark it as being cleared."""
+    changes = Changes()
+    record = model.namespaces[name]
+    changes.put(replace(record, clearing=True, queueing=False))
+    changes.put(*(gone(vm) for vm in model.launches[name].values()))
+    changes.put(*(removed(tap) for tap in model.taps[name].values() if not tap.removed))
+    changes.delete(*model.everything_of(name))
+    return changes
+
+
+def remains(model: Model, name: str) -> int:
+    """How many VMs, taps and segments of a namespace its hosts still have."""
+    vms = sum(record.namespace == name for record in model.leaving.values())
+    segments = sum(record.namespace == name for record in model.segments.values())
+    return vms + len(model.launches[name]) + len(model.taps[name]) + segments
+
+
+def bury_namespace(model: Model, name: str) -> Changes:
+    """Forget a namespace of which nothing remains."""
+    changes = Changes()
+    changes.delete(model.namespaces[name])
+    changes.delete(*model.everything_of(name))
+    return changes

@@ -1,0 +1,175 @@
+"""From the queue to launch records: what may be queued, what a plan fixes when it begins, and each VM's record.
+
+This module refuses to know how hosts are chosen and how records are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from shoal.core.ids import Ids, token, uuid
+from shoal.core.names import check_distinct, check_vms, is_integer
+from shoal.core.ranges import expand
+from shoal.core.vmconfig import VMConfig
+from shoal.core.vmconfig_text import unsupported
+from shoal.errors import Conflict, InvalidRequest, NotFound
+from shoal.messages.desired import LaunchRecord
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.demand import names_of
+from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.core.networks import allocate, check_shared, ports_of, vlan_records, vlans_of
+from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
+
+#: launch records in one batch, with room for the segments that go with them
+SLICE = 400
+MAX_VMS = 100_000
+
+
+def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig) -> QueueEntry:
+    """The queue entry for `text`: a name, a range of names, or a number of VMs.
+
+    Raises InvalidRequest for bad names and for configurations that are not carried out, Conflict for names and
+    UUIDs that are taken.
+    """
+    refused = unsupported(config)
+    if refused:
+        raise InvalidRequest(
+            f"cannot launch with these fields of vm config, which are not carried out yet: {', '.join(refused)}"
+        )
+    if is_integer(text):
+        names: list[str] = []
+        count = _count(text)
+    else:
+        names = expand(text, limit=MAX_VMS)
+        count = len(names)
+        if not names:
+            raise InvalidRequest("no VMs to launch")
+        check_vms(names)
+        check_distinct(names)
+        _check_free(model, record.name, names)
+    _check_uuid(model, record.name, config.uuid, count)
+    return QueueEntry(
+        namespace=record.name,
+        entry=record.next_entry,
+        count=count,
+        names="" if is_integer(text) else text,
+        config=config,
+    )
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count <= 0:
+        raise InvalidRequest("invalid number of vms (must be > 0)")
+    if count > MAX_VMS:
+        raise InvalidRequest(f"invalid number of vms (at most {MAX_VMS} in one launch)")
+    return count
+
+
+def _check_free(model: Model, namespace: str, names: Sequence[str]) -> None:
+    existing, queued = model.launches[namespace], model.queued_names[namespace]
+    for name in names:
+        if name in existing:
+            raise Conflict(f"vm already exists with name `{name}`")
+        if name in queued:
+            raise Conflict(f"vm already queued with name `{name}`")
+
+
+def _check_uuid(model: Model, namespace: str, wanted: str, count: int) -> None:
+    if not wanted:
+        return
+    if count > 1:
+        raise InvalidRequest("cannot launch multiple VMs with a pre-configured UUID")
+    if any(record.uuid == wanted for record in model.instances.values()):
+        raise Conflict(f"vm already exists with UUID `{wanted}`")
+    if any(entry.config.uuid == wanted for entry in model.queues[namespace].values()):
+        raise Conflict(f"vm already queued with UUID `{wanted}`")
+
+
+def begin(
+    model: Model, record: NamespaceRecord, plan: PlanRecord, entries: Sequence[QueueEntry]
+) -> tuple[PlanRecord, Changes]:
+    """Fix what a plan's VMs share before any of them is launched: their ids, and the VLANs of their nets.
+
+    Returns the plan's head and the changes of namespaces. Raises Conflict for an alias that another namespace
+    uses on a bridge that both share.
+    """
+    vlans = vlans_of(model)
+    for entry in entries:
+        vlans = allocate(vlans, record.name, entry.config.networks)
+    for entry in entries:
+        for net in entry.config.networks:
+            check_shared(model, vlans, record, net.bridge, net.vlan)
+    total = sum(entry.count for entry in entries)
+    first = _first_id(model, record, entries, total)
+    changes = Changes()
+    changes.put(*vlan_records(model, vlans, replace(record, next_id=first + total)))
+    return replace(plan, first_id=first), changes
+
+
+def _first_id(model: Model, record: NamespaceRecord, entries: Sequence[QueueEntry], total: int) -> int:
+    """The first of `total` free ids, such that no VM without a name gets one that is taken (`vm-3`)."""
+    first = record.next_id
+    if all(entry.names for entry in entries):
+        return first
+    taken = {*model.launches[record.name], *model.queued_names[record.name]}
+    while any(f"vm-{number}" in taken for number in range(first, first + total)):
+        first += 1
+    return first
+
+
+def launches(
+    model: Model,
+    plan: PlanRecord,
+    entries: Sequence[QueueEntry],
+    hosts: Sequence[Sequence[str]],
+    ids: Ids,
+) -> Iterator[list[LaunchRecord]]:
+    """The launch records of a plan, in slices; VMs that have a record of this plan already are passed over.
+
+    Evaluated lazily: between two slices the model takes the first one in. VMs without a host (a chunk of the plan
+    was lost) are passed over too: their entries say who they are.
+    """
+    record = model.namespaces[plan.namespace]
+    vlans = vlans_of(model)
+    batch: list[LaunchRecord] = []
+    number = plan.first_id
+    for entry, of_entry in zip(entries, hosts, strict=True):
+        names = names_of(entry)
+        for index, host in enumerate(of_entry):
+            name = names[index] if names else f"vm-{number}"
+            existing = model.launches[plan.namespace].get(name)
+            if host and existing is None:
+                instance = token(ids, 96)
+                config = entry.config
+                batch.append(
+                    LaunchRecord(
+                        namespace=plan.namespace,
+                        name=name,
+                        id=number,
+                        instance=instance,
+                        revision=1,
+                        power="paused",
+                        host=host,
+                        incarnation=_incarnation(model, host),
+                        uuid=config.uuid or uuid(ids),
+                        config=config,
+                        ports=ports_of(record, vlans, config, instance, ids),
+                        plan=plan.plan,
+                    )
+                )
+            number += 1
+            if len(batch) == SLICE:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _incarnation(model: Model, host: str) -> str:
+    record = model.hosts.get(host)
+    if record is None:
+        raise NotFound(f"host {host} is not known to the cluster")
+    return record.incarnation

@@ -1,0 +1,143 @@
+"""The leader's own records, as they are stored under `shoal.state.>`: JSON, each well under 1 MiB.
+
+This module refuses to know subjects, the bus and how records are changed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shoal.core.vmconfig import VMConfig
+
+DEFAULT_NAMESPACE = "minimega"
+
+
+class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for the whole cluster, fixed at its first start: store id, head, first bridge key, UDP port."""
+
+    store: str
+    head: str
+    first_key: int = 1
+    udp_port: int = 4789
+    blacklist: tuple[int, ...] = ()
+
+
+class BridgeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A private bridge of a namespace and its key (the upper 12 bits of its VNIs)."""
+
+    key: int
+    kind: str = "vxlan"
+
+
+class NamespaceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A namespace. `hosts` is a folded range; None: every live host (the default namespace, until it is edited).
+
+    `config` is the working configuration. `next_id` numbers VMs, `next_entry` queue entries. `clearing` marks a
+    namespace that is being removed: the next leader goes on with it.
+    """
+
+    name: str
+    hosts: str | None = None
+    policy: str = "cpucommit"
+    relative: bool = False
+    queueing: bool = False
+    vlan_range: tuple[int, int] | None = None
+    aliases: dict[str, int] = {}
+    #: aliases whose number the user gave (`vlans add`): sharing such a number is on purpose
+    explicit: tuple[str, ...] = ()
+    bridges: dict[str, BridgeRecord] = {}
+    config: VMConfig = VMConfig()
+    next_id: int = 0
+    next_entry: int = 0
+    clearing: bool = False
+
+
+class SavedConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A configuration kept under a name."""
+
+    namespace: str
+    name: str
+    config: VMConfig
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one `vm launch` queued: `names` is a range, or empty for `count` VMs that are named when launched.
+
+    `plan` names the saved plan that consumes it: then it is not queued any more.
+    """
+
+    namespace: str
+    entry: int
+    count: int
+    names: str = ""
+    config: VMConfig
+    plan: str = ""
+
+
+PlanState = Literal["dry-run", "running", "completed"]
+
+
+class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The head of a plan (chunk 0): which queue entries it places, and how far it has come.
+
+    `first_id` is the id of its first VM, given when it is applied. `started` and `ended` are for people.
+    """
+
+    namespace: str
+    plan: str
+    revision: int
+    state: PlanState
+    entries: tuple[int, ...] = ()
+    chunks: int = 0
+    first_id: int = 0
+    started: str = ""
+    ended: str = ""
+    launched: int = 0
+    failures: int = 0
+    total: int = 0
+    hosts: int = 0
+    #: VMs (folded) whose own `schedule` was overridden by `ns schedule mv`
+    moved: str = ""
+
+
+class PlanChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Part of a plan's placements: host → entry → the places in that entry (`0-3,7`)."""
+
+    namespace: str
+    plan: str
+    chunk: int
+    placements: dict[str, dict[str, str]]
+
+
+class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host that was claimed: which incarnation of it, in which role, and where its tunnels end."""
+
+    name: str
+    incarnation: str
+    role: Literal["host", "edge"] = "host"
+    underlay: str = ""
+    machine: str = ""
+    version: str = ""
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The outcome of a request that changed something: the reply's or failure's JSON text."""
+
+    id: str
+    slot: int
+    reply: str = ""
+    failure: str = ""
+
+
+Record = (
+    ClusterRecord
+    | NamespaceRecord
+    | SavedConfig
+    | QueueEntry
+    | PlanRecord
+    | PlanChunk
+    | HostRecord
+    | RequestRecord
+)

@@ -1,0 +1,138 @@
+"""Handlers of commands about host taps."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from shoal.core.names import check_interface
+from shoal.core.vmconfig import NetSpec
+from shoal.errors import Conflict, InvalidRequest, NotFound, Refused
+from shoal.messages.base import Done, Said
+from shoal.messages.desired import TapRecord
+from shoal.messages.taps import CreateTap, DeleteTap, ListTaps, TapRow, Taps
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.clearing import removed
+from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.core.networks import allocate, check_shared, connect, vlan_records, vlans_of
+from shoal_orchestrator.leader import Call, Leader
+
+TAP_PREFIX = "mega_tap"
+
+
+async def list_taps(leader: Leader, namespace: str, _: ListTaps, __: Call) -> Taps:
+    """The namespace's host taps."""
+    leader.namespace(namespace)
+    rows = []
+    for tap in leader.model.taps[namespace].values():
+        if tap.removed:
+            continue
+        seen = leader.inventory.hosts.get(tap.host)
+        status = seen.taps.get((namespace, tap.tap)) if seen else None
+        ip = status.ip if status and status.ip else tap.ip
+        rows.append(
+            TapRow(bridge=tap.bridge, tap=tap.tap, vlan=tap.vlan, host=tap.host, ip=ip, alias=tap.alias)
+        )
+    return Taps(items=tuple(rows))
+
+
+def _taken(model: Model, host: str) -> set[str]:
+    return {name for taps in model.taps.values() for (owner, name) in taps if owner == host}
+
+
+def _name(model: Model, host: str, wanted: str) -> str:
+    taken = _taken(model, host)
+    if wanted:
+        if wanted in taken:
+            raise Conflict(f"tap already on bridge: `{wanted}` exists on {host}")
+        return check_interface(wanted)
+    number = next(n for n in range(len(taken) + 1) if f"{TAP_PREFIX}{n}" not in taken)
+    return f"{TAP_PREFIX}{number}"
+
+
+def _address(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        found = ipaddress.ip_interface(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"invalid address `{text}`: expected ADDRESS/PREFIX, such as 10.0.0.254/24"
+        ) from None
+    if "/" not in text:
+        raise InvalidRequest(f"the address `{text}` has no prefix length: write {text}/24, say")
+    return str(found)
+
+
+async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: Call) -> Said:
+    """Give a host an interface in a VLAN, and wait until it is up."""
+    record = leader.namespace(namespace)
+    host = request.host if request.host not in ("", "localhost") else leader.cluster.head
+    claimed = leader.model.hosts.get(host)
+    if claimed is None:
+        raise NotFound(f"unknown host: `{host}`; `mesh status` lists the hosts of the cluster")
+    if leader.inventory.state(host) != "alive":
+        raise Refused(f"cannot create a tap on {host}: it is {leader.inventory.state(host)}")
+    name = _name(leader.model, host, request.tap)
+    vlans = allocate(vlans_of(leader.model), namespace, [NetSpec(vlan=request.vlan)])
+    check_shared(leader.model, vlans, record, request.bridge, request.vlan)
+    at = connect(record, vlans, request.bridge, request.vlan)
+    tap = TapRecord(
+        namespace=namespace,
+        tap=name,
+        revision=1,
+        host=host,
+        incarnation=claimed.incarnation,
+        bridge=at.bridge,
+        vlan=at.vlan,
+        alias=at.alias,
+        vni=at.vni,
+        segment=at.segment,
+        ip=_address(request.ip),
+    )
+    changes = Changes()
+    changes.put(*vlan_records(leader.model, vlans), tap)
+    await call.commit(changes)
+    await _settled(leader, tap)
+    seen = leader.inventory.hosts[host].taps.get((namespace, name))
+    if seen is not None and not seen.up and seen.reason:
+        # What cannot be made is not left wanted: the user tries again with something else.
+        await _remove(leader, tap)
+        raise Refused(f"cannot create tap `{name}` on {host}: {seen.reason}")
+    reply = Said(text=name)
+    await call.commit(Changes(), reply)
+    return reply
+
+
+async def _settled(leader: Leader, tap: TapRecord) -> None:
+    def done() -> bool:
+        seen = leader.inventory.hosts[tap.host]
+        status = seen.taps.get((tap.namespace, tap.tap))
+        return (status is not None and status.revision >= tap.revision) or seen.state in ("suspect", "lost")
+
+    await leader.inventory.wait_for(done)
+
+
+async def _remove(leader: Leader, *taps: TapRecord) -> None:
+    changes = Changes()
+    changes.put(*(removed(tap) for tap in taps))
+    await leader.commit(changes)
+    await leader.inventory.wait_for(
+        lambda: all(
+            (tap.host, tap.tap) not in leader.model.taps[tap.namespace]
+            or leader.inventory.state(tap.host) != "alive"
+            for tap in taps
+        )
+    )
+
+
+async def delete_tap(leader: Leader, namespace: str, request: DeleteTap, call: Call) -> Done:
+    """Remove a tap, or all of the namespace's, and wait until the hosts have."""
+    leader.namespace(namespace)
+    here = [tap for tap in leader.model.taps[namespace].values() if not tap.removed]
+    chosen = here if request.tap == "all" else [tap for tap in here if tap.tap == request.tap]
+    if not chosen and request.tap != "all":
+        elsewhere = any(request.tap == name for taps in leader.model.taps.values() for _, name in taps)
+        raise NotFound("not a host tap in active namespace" if elsewhere else "not a host tap")
+    await _remove(leader, *chosen)
+    await call.commit(Changes(), Done())
+    return Done()

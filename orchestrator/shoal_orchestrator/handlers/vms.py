@@ -1,0 +1,264 @@
+"""Handlers of commands about VMs that exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from shoal.core.ids import token
+from shoal.core.ranges import fold
+from shoal.errors import Conflict, NotFound, ShoalError, error_class
+from shoal.messages.base import Done, Failure, Said
+from shoal.messages.desired import LaunchRecord, Power, State
+from shoal.messages.vms import (
+    Changed,
+    ClearTags,
+    FlushVMs,
+    KillVMs,
+    ListVMs,
+    StartVMs,
+    StopVMs,
+    TagVMs,
+    VMRow,
+    VMs,
+)
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.clearing import gone
+from shoal_orchestrator.core.observed import View, view
+from shoal_orchestrator.core.targets import ALL, resolve
+from shoal_orchestrator.handlers.paging import page
+from shoal_orchestrator.leader import Call, Leader
+
+
+def view_of(leader: Leader, record: LaunchRecord) -> View:
+    """What a user reads of a VM now."""
+    return view(record, leader.inventory.status(record), leader.inventory.state(record.host))
+
+
+async def list_vms(leader: Leader, namespace: str, request: ListVMs, _: Call) -> VMs:
+    """The namespace's VMs, by id, in pages."""
+    leader.namespace(namespace)
+    records = sorted(leader.model.launches[namespace].values(), key=lambda record: record.id)
+    shown, last = page(
+        records, int(request.after) if request.after else None, request.limit, key=lambda record: record.id
+    )
+    rows = []
+    for record in shown:
+        seen = view_of(leader, record)
+        rows.append(
+            VMRow(
+                id=record.id,
+                namespace=namespace,
+                name=record.name,
+                host=record.host,
+                state=seen.state,
+                instance=record.instance,
+                uuid=record.uuid,
+                pid=seen.pid,
+                uptime_s=seen.uptime_s,
+                reason=seen.reason,
+                ports=record.ports,
+                config=record.config,
+            )
+        )
+    return VMs(items=tuple(rows), brief=request.summary, next=str(last.id) if last else "")
+
+
+def targets(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRecord], list[Failure]]:
+    """The VMs that a word means. A single missing one raises NotFound; among others it is a failure."""
+    leader.namespace(namespace)
+    found, missing = resolve(leader.model.launches[namespace], target)
+    if missing and not found and len(missing) == 1:
+        raise NotFound(missing[0].message)
+    return found, list(missing)
+
+
+def _state_error(record: LaunchRecord, message: str) -> Failure:
+    return Failure(kind=Conflict.kind, code=Conflict.code, message=message.format(vm=record.name))
+
+
+async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Call) -> Changed:
+    """Resume VMs; named ones that have ended are launched again as new instances."""
+    found, failures = targets(leader, namespace, request.target)
+    changes = Changes()
+    started: list[LaunchRecord] = []
+    for record in found:
+        state = view_of(leader, record).state
+        if state in ("BUILDING", "PAUSED"):
+            started.append(replace(record, revision=record.revision + 1, power="running"))
+        elif request.target == ALL:
+            continue
+        elif state == "RUNNING":
+            failures.append(_state_error(record, "vm is already running: {vm}"))
+        elif state == "LOST":
+            failures.append(_state_error(record, f"vm {{vm}} is on host {record.host}, which is lost"))
+        else:
+            started.append(relaunched(leader, record))
+    changes.put(*started)
+    return await carry_out(leader, call, changes, started, failures, "RUNNING", "starting")
+
+
+def relaunched(leader: Leader, record: LaunchRecord) -> LaunchRecord:
+    """A VM that has ended, as a new instance on its host."""
+    host = leader.model.hosts.get(record.host)
+    return replace(
+        record,
+        revision=record.revision + 1,
+        power="running",
+        instance=token(leader.ids, 96),
+        incarnation=host.incarnation if host else record.incarnation,
+    )
+
+
+async def _power(
+    leader: Leader,
+    call: Call,
+    found: Iterable[LaunchRecord],
+    failures: list[Failure],
+    *,
+    power: Power,
+    allowed: tuple[State, ...],
+    everyone: bool,
+    verb: str,
+) -> Changed:
+    changes = Changes()
+    changed: list[LaunchRecord] = []
+    for record in found:
+        if view_of(leader, record).state in allowed:
+            changed.append(replace(record, revision=record.revision + 1, power=power))
+        elif not everyone:
+            failures.append(_state_error(record, "VM state error: {vm}"))
+    changes.put(*changed)
+    wanted: State = "PAUSED" if power == "paused" else "QUIT"
+    return await carry_out(leader, call, changes, changed, failures, wanted, verb)
+
+
+async def stop_vms(leader: Leader, namespace: str, request: StopVMs, call: Call) -> Changed:
+    """Pause running VMs."""
+    found, failures = targets(leader, namespace, request.target)
+    everyone = request.target == ALL
+    return await _power(
+        leader, call, found, failures, power="paused", allowed=("RUNNING",), everyone=everyone, verb="pausing"
+    )
+
+
+async def kill_vms(leader: Leader, namespace: str, request: KillVMs, call: Call) -> Changed:
+    """End VMs; they stay known (QUIT) until they are flushed."""
+    found, failures = targets(leader, namespace, request.target)
+    return await _power(
+        leader,
+        call,
+        found,
+        failures,
+        power="off",
+        allowed=("BUILDING", "RUNNING", "PAUSED"),
+        everyone=request.target == ALL,
+        verb="killing",
+    )
+
+
+async def carry_out(
+    leader: Leader,
+    call: Call,
+    changes: Changes,
+    changed: list[LaunchRecord],
+    failures: list[Failure],
+    wanted: State,
+    verb: str,
+) -> Changed:
+    """Commit new revisions, wait for the hosts, and tell what came of it."""
+    if changes:
+        await call.commit(changes)
+        total = len(changed)
+        await leader.inventory.carried_out(changed, lambda done: call.progress(done, total, verb))
+    good: list[LaunchRecord] = []
+    for record in changed:
+        trouble = outcome(leader, record, wanted)
+        if trouble is None:
+            good.append(record)
+        else:
+            failures.append(trouble)
+    if failures and not changed and len(failures) == 1:
+        raise _raised(failures[0])
+    reply = Changed(vms=fold(record.name for record in good), count=len(good), failures=tuple(failures))
+    await call.commit(Changes(), reply)
+    return reply
+
+
+def _raised(failure: Failure) -> ShoalError:
+    return error_class(failure.kind)(failure.message, details=failure.details)
+
+
+def outcome(leader: Leader, record: LaunchRecord, wanted: State) -> Failure | None:
+    """Why a VM is not what was asked for; None if it is."""
+    current = leader.model.launches[record.namespace].get(record.name)
+    if current is None or current.revision > record.revision:
+        what = "removed" if current is None else f"changed to {current.power}"
+        return _state_error(record, f"{{vm}}: another command has {what} it meanwhile")
+    seen = view_of(leader, record)
+    host_state = leader.inventory.state(record.host)
+    if seen.state == wanted:
+        return None
+    if host_state in ("suspect", "lost"):
+        text = f"{{vm}}: host {record.host} is {host_state}; it carries this out when it is back"
+        return _state_error(record, text)
+    message = f"{record.name}: {seen.reason or f'is {seen.state}, not {wanted}'}"
+    return Failure(kind="Refused", code=409, message=message)
+
+
+async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Call) -> Changed:
+    """Forget VMs that have ended, and wait until their hosts have."""
+    everyone = request.target in ("", ALL)
+    found, failures = targets(leader, namespace, request.target or ALL)
+    flushed: list[LaunchRecord] = []
+    for record in found:
+        if view_of(leader, record).state in ("QUIT", "ERROR"):
+            flushed.append(record)
+        elif not everyone:
+            failures.append(_state_error(record, "VM state error: {vm}"))
+    changes = Changes()
+    changes.put(*(gone(record) for record in flushed))
+    if failures and not flushed and len(failures) == 1:
+        raise _raised(failures[0])
+    reply = Changed(vms=fold(r.name for r in flushed), count=len(flushed), failures=tuple(failures))
+    await call.commit(changes, reply)
+    return reply
+
+
+def _each(records: Iterable[LaunchRecord], text: Callable[[LaunchRecord], str]) -> str:
+    return "\n".join(filter(None, (text(record) for record in records)))
+
+
+async def tag_vms(leader: Leader, namespace: str, request: TagVMs, call: Call) -> Said:
+    """Show tags, or set one."""
+    found, failures = targets(leader, namespace, request.target)
+    if not request.key:
+        rows = _each(found, lambda vm: json.dumps(vm.config.tags, sort_keys=True, separators=(",", ":")))
+        return Said(text=rows, failures=tuple(failures))
+    if not request.value:
+        return Said(
+            text=_each(found, lambda vm: vm.config.tags.get(request.key, "")), failures=tuple(failures)
+        )
+    changes = Changes()
+    changes.put(*(_tagged(record, {**record.config.tags, request.key: request.value}) for record in found))
+    reply = Said(text="", failures=tuple(failures))
+    await call.commit(changes, reply)
+    return reply
+
+
+def _tagged(record: LaunchRecord, tags: dict[str, str]) -> LaunchRecord:
+    return replace(record, config=replace(record.config, tags=tags))
+
+
+async def clear_tags(leader: Leader, namespace: str, request: ClearTags, call: Call) -> Done:
+    """Remove tags."""
+    found, failures = targets(leader, namespace, request.target)
+    changes = Changes()
+    for record in found:
+        tags = {k: v for k, v in record.config.tags.items() if request.key and k != request.key}
+        changes.put(_tagged(record, tags))
+    reply = Done(failures=tuple(failures))
+    await call.commit(changes, reply)
+    return reply

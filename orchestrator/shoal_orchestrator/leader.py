@@ -1,0 +1,135 @@
+"""What a handler has at hand: the model, the store, the inventory, and a call's progress and outcome.
+
+Refuses to know requests and their meaning. `Call` is one request being handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+
+from shoal.core.ids import Ids
+from shoal.errors import NotFound
+from shoal.messages.base import Reply
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
+from shoal_orchestrator.core.segments import segment_changes
+from shoal_orchestrator.event_log import EventLog
+from shoal_orchestrator.inventory import HostInventory
+from shoal_orchestrator.store import Store
+
+LOG = structlog.get_logger("shoal.leader")
+#: outcomes of requests that are kept
+OUTCOMES = 10_000
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+
+
+class Leader:
+    """One term of leadership: what handlers and background work share."""
+
+    def __init__(
+        self, *, store: Store, inventory: HostInventory, events: EventLog, ids: Ids, spawn: Spawn
+    ) -> None:
+        self.store = store
+        self.inventory = inventory
+        self.events = events
+        self.ids = ids
+        self.spawn = spawn
+        self._slot = self._last_slot()
+
+    def _last_slot(self) -> int:
+        slots = [
+            (self.store.model.sequences.get(subject, 0), record.slot)
+            for subject, record in self.store.model.records.items()
+            if isinstance(record, RequestRecord)
+        ]
+        return max(slots)[1] if slots else -1
+
+    @property
+    def model(self) -> Model:
+        """The state, as it is decided."""
+        return self.store.model
+
+    @property
+    def cluster(self) -> ClusterRecord:
+        """The cluster's own record; it exists from the first start on."""
+        assert self.model.cluster is not None
+        return self.model.cluster
+
+    def namespace(self, name: str) -> NamespaceRecord:
+        """The record of a namespace. NotFound when there is none, or it is being cleared."""
+        record = self.model.namespaces.get(name)
+        if record is None:
+            raise NotFound(f"no such namespace: `{name}`; create it with `namespace {name}`")
+        if record.clearing:
+            raise NotFound(f"namespace `{name}` is being cleared; wait until that has ended")
+        return record
+
+    def hosts_of(self, record: NamespaceRecord) -> tuple[str, ...]:
+        """The hosts of a namespace; for one without a fixed set, every live host, or the head alone."""
+        fixed = self.model.members(record)
+        return self.default_hosts() if fixed is None else fixed
+
+    def default_hosts(self) -> tuple[str, ...]:
+        """Every live host except the head, or the head alone when there is no other."""
+        head = self.cluster.head
+        others = self.live_hosts()
+        return tuple(host for host in others if host != head) or (head,)
+
+    def live_hosts(self) -> list[str]:
+        """The hosts that are alive, by name."""
+        return sorted(self.inventory.alive())
+
+    def next_slot(self) -> int:
+        """The slot for the next request's outcome; the oldest outcome gives way."""
+        self._slot = (self._slot + 1) % OUTCOMES
+        return self._slot
+
+    async def commit(self, changes: Changes) -> None:
+        """Store changes, then publish their events. Returns when they are stored.
+
+        Segments that get a new host by them are stored with them; those that lose one follow a little later
+        (`background`), gathered.
+        """
+        stored = [self.store.submit(changes)]
+        grown = self._grown_segments()
+        if grown:
+            stored.append(self.store.submit(grown))
+        await asyncio.shield(asyncio.gather(*stored))
+        self.events.publish(changes.events)
+
+    def _grown_segments(self) -> Changes:
+        changes = Changes()
+        if not self.model.touched or self.model.cluster is None:
+            return changes
+        for record in segment_changes(self.model, self.cluster, self.model.touched):
+            before = self.model.segments.get(record.vni)
+            if before is None or before.removed or not record.peers.keys() <= before.peers.keys():
+                changes.put(record)
+        return changes
+
+
+class Call:
+    """One request being handled: where its progress goes, and how its outcome is stored with its change."""
+
+    def __init__(self, leader: Leader, request_id: str, progress: Callable[[int, int, str], None]) -> None:
+        self._leader = leader
+        self._request_id = request_id
+        self.progress = progress
+        self._slot = -1
+
+    async def commit(self, changes: Changes, reply: Reply | None = None) -> None:
+        """Store changes; with a `reply`, its outcome goes into the same batch, so that a repeat finds it."""
+        if self._request_id and reply is not None:
+            if self._slot < 0:
+                self._slot = self._leader.next_slot()
+            changes.put(
+                RequestRecord(id=self._request_id, slot=self._slot, reply=msgspec.json.encode(reply).decode())
+            )
+        await self._leader.commit(changes)

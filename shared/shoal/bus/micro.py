@@ -1,0 +1,53 @@
+"""Endpoints as a NATS micro service (ADR-32), so that `nats micro ls / info / stats` show them.
+
+Refuses to know what the endpoints do. nats-py runs one request at a time for each endpoint, so handlers here are
+plain functions that start what takes time elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import nats.micro
+from nats.micro.request import Request
+from nats.micro.service import EndpointConfig, Service
+
+from shoal.bus.connection import NatsBus
+from shoal.bus.protocol import Message
+
+QUEUE = "shoal"
+
+
+class Endpoint(NamedTuple):
+    """A name for people, a subject (wildcards allowed), what it is for, and who gets its messages."""
+
+    name: str
+    subject: str
+    description: str
+    handler: Callable[[Message], None]
+
+
+async def serve(
+    bus: NatsBus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
+) -> Callable[[], object]:
+    """Start the service; awaiting what is returned stops it."""
+    service: Service = await nats.micro.add_service(
+        bus.client, name=name, version=version, description=description, queue_group=QUEUE
+    )
+    for endpoint in endpoints:
+
+        async def deliver(request: Request, to: Callable[[Message], None] = endpoint.handler) -> None:
+            raw = request._msg  # noqa: SLF001  (nats-py's Request hides the reply subject)
+            to(Message(raw.subject, raw.data, raw.reply, raw.headers or {}))
+
+        await service.add_endpoint(
+            EndpointConfig(
+                name=endpoint.name,
+                subject=endpoint.subject,
+                handler=deliver,
+                metadata={"description": endpoint.description},
+            )
+        )
+    await bus.settle()
+    return service.stop

@@ -1,0 +1,71 @@
+"""Words of minimega that Shoal does not have, so that its scripts are read to the end.
+
+This module refuses to know how the answer reaches anybody. A command that Shoal gets is taken out of here; until
+then the catalogue wins over these words anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from shoal.messages.base import Done, Request
+
+
+class NotSupported(Request[Done], frozen=True, kw_only=True):
+    """A command of minimega that Shoal does not have."""
+
+    noun: ClassVar[str] = "session"
+    verb: ClassVar[str] = "not-supported"
+    words: ClassVar[tuple[str, ...]] = (
+        *(".env [arguments...]", "background [arguments...]", "background-status [arguments...]"),
+        *("capture netflow [arguments...]", "cc [arguments...]", "clear cc [arguments...]"),
+        *("clear deploy [arguments...]", "clear optimize [arguments...]", "clear pipe [arguments...]"),
+        *("clear plumb [arguments...]", "clear router [arguments...]", "clear vnc [arguments...]"),
+        *("debug [arguments...]", "deploy [arguments...]", "dnsmasq [arguments...]", "log [arguments...]"),
+        *("mesh dial [arguments...]", "mesh dot [arguments...]", "mesh hangup [arguments...]"),
+        *("optimize [arguments...]", "pipe [arguments...]", "plumb [arguments...]", "router [arguments...]"),
+        *("vm launch container [arguments...]", "vm net bond [arguments...]", "vnc [arguments...]"),
+        "web [arguments...]",
+    )
+
+    arguments: tuple[str, ...] = ()
+
+
+class NotYet(Request[Done], frozen=True, kw_only=True):
+    """A command that this version of Shoal does not have yet."""
+
+    noun: ClassVar[str] = "session"
+    verb: ClassVar[str] = "not-yet"
+    words: ClassVar[tuple[str, ...]] = (
+        *("bridge [arguments...]", "capture [arguments...]", "clear all", "clear capture [arguments...]"),
+        *("clear qos [arguments...]", "clear tap mirror [arguments...]", "disk [arguments...]"),
+        *("file [arguments...]", "host drain [arguments...]", "host resume [arguments...]"),
+        *("mesh send [arguments...]", "ns explain [arguments...]", "ns limit [arguments...]"),
+        *("ns recovery [arguments...]", "ns run [arguments...]", "ns save [arguments...]"),
+        *(
+            "ns schedule partial",
+            "qos [arguments...]",
+            "tap mirror [arguments...]",
+            "vm cdrom [arguments...]",
+        ),
+        *("vm hotplug [arguments...]", "vm net [arguments...]", "vm qmp [arguments...]"),
+        *("vm save [arguments...]", "vm screenshot [arguments...]", "vm top"),
+    )
+
+    arguments: tuple[str, ...] = ()
+
+
+class WithoutEffect(Request[Done], frozen=True, kw_only=True):
+    """A command of minimega that is accepted and has no effect here."""
+
+    noun: ClassVar[str] = "session"
+    verb: ClassVar[str] = "without-effect"
+    words: ClassVar[tuple[str, ...]] = (
+        *("backchannel [arguments...]", "mesh degree [arguments...]", "mesh timeout [arguments...]"),
+        *("clear mesh degree", "clear mesh timeout"),
+    )
+
+    arguments: tuple[str, ...] = ()
+
+
+PEER_COMMANDS: tuple[type[Request[Any]], ...] = (NotSupported, NotYet, WithoutEffect)

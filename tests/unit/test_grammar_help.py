@@ -1,0 +1,108 @@
+"""Help and completion, from the real catalogue."""
+
+from __future__ import annotations
+
+import pytest
+
+from shoal.console.session import console_grammar
+from shoal.errors import UsageError
+from shoal.grammar import Grammar
+from shoal.messages.catalogue import COMMANDS
+
+GRAMMAR = console_grammar(COMMANDS)
+
+
+def complete(before: str, partial: str = "") -> list[str]:
+    return GRAMMAR.complete(before.split(), partial, lambda field: [f"<{field}>"] if not partial else [])
+
+
+def test_help_of_one_command_has_syntax_text_and_example() -> None:
+    """`help vm launch` shows how it is written, what it does and an example; the command of that name first."""
+    text = GRAMMAR.help(["vm", "launch"])
+    assert text.startswith("  vm launch kvm <names> [config]\n\nLaunch VMs")
+    assert "\n\nExample: vm launch kvm web[1-3]" in text
+
+
+def test_help_words_may_be_shortened() -> None:
+    """The words after `help` may be prefixes, as anywhere."""
+    assert GRAMMAR.help(["vm", "la"]) == GRAMMAR.help(["vm", "launch"])
+
+
+def test_help_of_a_command_that_others_begin_with_lists_those() -> None:
+    """`help vm config` tells of `vm config` in full and lists `vm config save` and its like."""
+    text = GRAMMAR.help(["vm", "config"])
+    assert text.startswith("  vm config\n  vm config <field> [values]...\n\n")
+    assert "See also:\nvm config save <name> " in text
+
+
+def test_help_of_a_beginning_lists_what_begins_so() -> None:
+    """`help ns` is a list, a line each, of the commands whose first word is `ns`."""
+    lines = GRAMMAR.help(["ns"]).splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("ns ") and len(line) <= 110 for line in lines)
+
+
+def test_the_overview_has_every_command() -> None:
+    """`help` has a line of at most 110 characters for each command."""
+    lines = [line for line in GRAMMAR.help([]).splitlines() if line]
+    assert len(lines) == len({spelling.command for spelling in GRAMMAR.spellings}) + 1
+    assert max(map(len, lines)) <= 110
+
+
+def test_no_help() -> None:
+    """Words that begin no command are a UsageError that says how to go on."""
+    with pytest.raises(UsageError, match=r"^no help entry for `bogus`; `help` lists the commands$"):
+        GRAMMAR.help(["bogus"])
+
+
+def test_help_of_a_word_that_is_not_ours() -> None:
+    """Help on a word of minimega that Shoal lacks says just that."""
+    assert "does not have" in GRAMMAR.help(["cc"])
+
+
+def test_apropos_looks_into_words_and_texts() -> None:
+    """`apropos` finds commands by a word of their help, whatever its case; without any it says nothing."""
+    assert any(line.startswith("ns queueing") for line in GRAMMAR.apropos("QUEUE").splitlines())
+    assert any(line.startswith("vm launch") for line in GRAMMAR.apropos("queue").splitlines())
+    assert GRAMMAR.apropos("zebra") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "partial", "found"),
+    [
+        ("", "v", ["version", "vlans", "vm"]),
+        ("vm", "s", ["start", "stop"]),
+        ("vm config", "", ["<field>", "clone", "restore", "save"]),
+        ("vm config save", "", ["<name>"]),
+        ("vm start", "", ["<target>"]),
+        ("ns load", "", ["cpucommit", "memcommit", "memload", "netcommit"]),
+        ("ns load memload", "rel", ["relative"]),
+        ("tap create 10", "", ["bridge", "ip", "name", "on"]),
+        ("tap create 10 on", "", ["<host>"]),
+        ("vm start a", "", []),
+        ("bogus", "", []),
+    ],
+)
+def test_completion(before: str, partial: str, found: list[str]) -> None:
+    """The next word is completed from literals, choices, flags and the values of the fields that may follow."""
+    assert complete(before, partial) == found
+
+
+@pytest.mark.parametrize("before", ["namespace foo", ".csv true", ".csv", ".columns name,state", "namespace a .sort f"])
+def test_completion_goes_into_nested_commands(before: str) -> None:
+    """After a modifier or `namespace X` the words of a command follow, and are completed like its own."""
+    assert "vm" in complete(before, "v")
+    assert complete(f"{before} vm", "st") == ["start", "stop"]
+
+
+def test_completion_of_nothing_knows_every_first_word() -> None:
+    """At an empty prompt every first word of the language is offered, and no word of the peer's."""
+    first = {spelling.pattern.literals[0] for spelling in GRAMMAR.spellings}
+    assert set(complete("")) == first
+    assert "cc" not in complete("")
+
+
+def test_a_grammar_of_no_commands_is_fine() -> None:
+    """Nothing is known by a grammar without commands, and nothing breaks."""
+    assert Grammar(()).complete([], "", lambda _: ()) == []
+    assert Grammar(()).nearest(["vm"]) == ()

@@ -1,0 +1,170 @@
+"""Compares the VMs that are wanted on a host with the guests that are there, and says what to do.
+
+This module refuses to know how guests are made, links, time and the bus. The rules, each with a test:
+
+- a record is carried out once for each (instance, revision): what failed, or ended by itself, is not repeated;
+- a revision below the one that was carried out has no effect;
+- a guest that ended unseen is told of first, and only a later revision starts it again;
+- a new instance under the same name first ends the old one;
+- a guest that no record names is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from shoal.messages.desired import LaunchRecord, State
+from shoal_worker.core.actions import Action, Create, Destroy, Outcome, Pause, Resume, Settle, VMKey, Work
+from shoal_worker.hypervisor import Guest, GuestNic, GuestSpec
+
+_ALIVE = ("paused", "running")
+_VANISHED = "the guest is gone: its QEMU ended, or was ended by somebody, while nobody watched"
+_ENDED = "the guest ended: QEMU stopped without a reason"
+
+
+def diff(
+    records: Iterable[LaunchRecord],
+    guests: Mapping[str, Guest],
+    outcomes: Mapping[str, Outcome],
+    *,
+    waiting: Mapping[VMKey, str] | None = None,
+    broken: Mapping[VMKey, str] | None = None,
+) -> tuple[Work, ...]:
+    """What to do so that the guests (by instance) become what the records ask for; nothing if they are.
+
+    `outcomes` are those of earlier work, by instance. A VM in `waiting` is not created yet; one in `broken`
+    cannot be created, for that reason.
+    """
+    waiting, broken = waiting or {}, broken or {}
+    named: defaultdict[VMKey, list[str]] = defaultdict(list)
+    for guest in guests.values():
+        named[guest.namespace, guest.name].append(guest.instance)
+    work = []
+    for record in records:
+        key = (record.namespace, record.name)
+        instance = record.instance
+        rivals = [Destroy(other) for other in sorted(named.get(key, ())) if other != instance]
+        guest, outcome = guests.get(instance), outcomes.get(instance)
+        actions = [
+            *rivals,
+            *_actions(record, guest, outcome, waits=key in waiting, broken=broken.get(key, "")),
+        ]
+        if actions:
+            made = outcome is not None and outcome.created
+            failed = _outcome(record, outcome, "ERROR", created=made or alive(guest))
+            work.append(Work(instance, tuple(actions), failed))
+    return tuple(work)
+
+
+def alive(guest: Guest | None) -> bool:
+    """Whether there is a guest with a QEMU of its own."""
+    return guest is not None and guest.state in _ALIVE
+
+
+def _actions(
+    record: LaunchRecord, guest: Guest | None, outcome: Outcome | None, *, waits: bool, broken: str
+) -> list[Action]:
+    if outcome is not None and (outcome.revision > record.revision or (outcome.gone and guest is None)):
+        return []
+    if record.power in ("off", "gone"):
+        return _end(record, guest, outcome)
+    if guest is not None and alive(guest):
+        return _steer(record, guest, outcome)
+    settled = outcome is not None and outcome.revision == record.revision
+    if outcome is not None and not outcome.ended:
+        return [Settle(_ended(record, guest, outcome))]
+    if outcome is None and guest is not None:
+        return [Settle(_ended(record, guest, outcome))]
+    if settled or waits:
+        return []
+    if broken:
+        return [Settle(_outcome(record, outcome, "ERROR", broken, created=False))]
+    leftovers = [Destroy(record.instance)] if guest is not None else []
+    return [*leftovers, *_create(record)]
+
+
+def _create(record: LaunchRecord) -> list[Action]:
+    if record.power == "running":
+        done = _outcome(record, None, "RUNNING", created=True, resumed=True)
+        return [Create(spec_of(record)), Resume(record.instance), Settle(done)]
+    return [Create(spec_of(record)), Settle(_outcome(record, None, "BUILDING", created=True))]
+
+
+def _steer(record: LaunchRecord, guest: Guest, outcome: Outcome | None) -> list[Action]:
+    """Resume or pause a living guest, or only take note of how it is."""
+    resumed = (outcome is not None and outcome.resumed) or "running" in (guest.state, record.power)
+    state: State = "RUNNING" if record.power == "running" else "PAUSED" if resumed else "BUILDING"
+    done = _outcome(record, outcome, state, created=True, resumed=resumed)
+    actions: list[Action] = [] if done == outcome else [Settle(done)]
+    if guest.state == record.power:
+        return actions
+    if outcome is not None and outcome.revision == record.revision and outcome.state == "ERROR":
+        return []
+    step = Resume(guest.instance) if record.power == "running" else Pause(guest.instance)
+    return [step, *actions]
+
+
+def _end(record: LaunchRecord, guest: Guest | None, outcome: Outcome | None) -> list[Action]:
+    gone = record.power == "gone"
+    created = outcome is not None and outcome.created
+    done = _outcome(record, outcome, "QUIT", created=created, gone=gone)
+    if done == outcome:
+        # A dead guest of a VM that is off may stay until it is forgotten: nothing of it runs.
+        return [Destroy(record.instance)] if alive(guest) or (gone and guest is not None) else []
+    destroy = [Destroy(record.instance)] if guest is not None or created else []
+    return [*destroy, Settle(done)]
+
+
+def _ended(record: LaunchRecord, guest: Guest | None, outcome: Outcome | None) -> Outcome:
+    """The outcome of a guest that ended by itself, or by somebody else's hand."""
+    if guest is None:
+        return _outcome(record, outcome, "ERROR", _VANISHED, created=True)
+    if guest.state == "failed":
+        return _outcome(record, outcome, "ERROR", guest.reason or _ENDED, created=True)
+    return _outcome(record, outcome, "QUIT", guest.reason, created=True)
+
+
+def _outcome(
+    record: LaunchRecord,
+    before: Outcome | None,
+    state: State,
+    reason: str = "",
+    *,
+    created: bool,
+    resumed: bool | None = None,
+    gone: bool = False,
+) -> Outcome:
+    if resumed is None:
+        resumed = before is not None and before.resumed
+    return Outcome(
+        namespace=record.namespace,
+        name=record.name,
+        instance=record.instance,
+        revision=record.revision,
+        state=state,
+        reason=reason,
+        created=created,
+        resumed=resumed,
+        gone=gone,
+    )
+
+
+def spec_of(record: LaunchRecord) -> GuestSpec:
+    """What the hypervisor needs to know of a VM."""
+    return GuestSpec(
+        namespace=record.namespace,
+        name=record.name,
+        instance=record.instance,
+        revision=record.revision,
+        uuid=record.uuid,
+        config=record.config,
+        nics=tuple(GuestNic(tap=port.tap, mac=port.mac, driver=port.driver) for port in record.ports),
+    )
+
+
+def failed(work: Work, reason: str, *, created: bool) -> Outcome:
+    """The outcome of work that the hypervisor refused for good at this revision."""
+    return msgspec.structs.replace(work.failed, reason=reason, created=created or work.failed.created)

@@ -1,0 +1,134 @@
+"""Works out which links a host's desired state asks for, and which of the links that are there nobody needs.
+
+This module refuses to know how links are made and VMs are created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from shoal.core import ifnames
+from shoal.messages.desired import LaunchRecord, Port, SegmentRecord, TapRecord
+from shoal_worker.core.actions import VMKey
+from shoal_worker.core.desired import PRESENT, DesiredState
+from shoal_worker.network import GuestTap, HostTap, Links, Segment
+
+#: more than any machine type has room for; see `ifnames.guest_tap`
+_MAX_NICS = 100
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The links wanted now; what waits for a segment's record (VMs, host taps), and for which."""
+
+    links: Links
+    waiting: dict[VMKey, str]
+    waiting_taps: dict[VMKey, str]
+
+
+def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) -> Wanted:
+    """The links that the records ask for. `underlay` is our own address; `ended` are instances without a guest.
+
+    An instance in `ended` keeps its segments, as the leader counts them, but needs no taps. A VM that waits for
+    a segment has no links at all yet.
+    """
+    segments: dict[str, Segment] = {}
+    guest_taps: dict[str, GuestTap] = {}
+    host_taps: dict[str, HostTap] = {}
+    waiting: dict[VMKey, str] = {}
+    waiting_taps: dict[VMKey, str] = {}
+    for record in desired.launches():
+        if record.power not in PRESENT:
+            continue
+        ports = [(port, _segment_of(desired, port, underlay)) for port in record.ports]
+        missing = [port for port, segment in ports if port.vlan and segment is None]
+        if missing:
+            waiting[record.namespace, record.name] = waiting_for(missing[0])
+        segments.update((segment.segment, segment) for _, segment in ports if segment is not None)
+        if not missing and record.instance not in ended:
+            guest_taps.update(
+                (port.tap, GuestTap(tap=port.tap, segment=port.segment if port.vlan else ""))
+                for port in record.ports
+            )
+    for tap in desired.taps():
+        if tap.removed:
+            continue
+        segment = _segment_of(desired, tap, underlay)
+        if segment is None:
+            waiting_taps[tap.namespace, tap.tap] = waiting_for(tap)
+            continue
+        segments[segment.segment] = segment
+        host_taps[tap.tap] = HostTap(tap=tap.tap, segment=tap.segment, ip=tap.ip)
+    return Wanted(Links(segments=segments, guest_taps=guest_taps, host_taps=host_taps), waiting, waiting_taps)
+
+
+def waiting_for(port: Port | TapRecord) -> str:
+    """The reason why something waits, for a person."""
+    return f"waiting for segment {port.bridge}/{port.vlan} (VNI {port.vni})"
+
+
+def _segment_of(desired: DesiredState, port: Port | TapRecord, underlay: str) -> Segment | None:
+    """The segment that a port is in: None when its record has not arrived, or when it is disconnected."""
+    if not port.vlan:
+        return None
+    if not port.vni:
+        return Segment(segment=port.segment)
+    record = desired.segment(port.vni)
+    if record is None or record.removed:
+        return None
+    return segment_of(record, desired.host, underlay)
+
+
+def segment_of(record: SegmentRecord, host: str, underlay: str) -> Segment:
+    """Our part of a segment: the peers are the others' addresses."""
+    local = underlay or record.peers.get(host, "")
+    others = {address for name, address in record.peers.items() if name != host and address}
+    return Segment(
+        segment=record.segment,
+        vni=record.vni,
+        device=record.device,
+        local=local,
+        udp_port=record.udp_port,
+        peers=frozenset(others - {local}),
+    )
+
+
+def kept(wanted: Links, observed: Links) -> Links:
+    """`observed`, with what is wanted in its place: as desired links this makes and mends, and removes nothing."""
+    return Links(
+        segments={**observed.segments, **wanted.segments},
+        guest_taps={**observed.guest_taps, **wanted.guest_taps},
+        host_taps={**observed.host_taps, **wanted.host_taps},
+    )
+
+
+def taps_of_orphan(instance: str) -> frozenset[str]:
+    """The names that the taps of an instance can have, when no record tells."""
+    return frozenset(ifnames.guest_tap(instance, index) for index in range(_MAX_NICS))
+
+
+def unneeded(
+    wanted: Links, observed: Links, guests_taps: Iterable[str], removed_taps: Iterable[TapRecord]
+) -> frozenset[str]:
+    """The names of observed links to remove: not wanted, used by no guest, and for host taps: removed by a record.
+
+    `guests_taps` are the taps of all guests that there are, wanted or not: they keep their segments too.
+    """
+    using = set(guests_taps)
+    guest_taps = observed.guest_taps.keys() - wanted.guest_taps.keys() - using
+    removed = {record.tap for record in removed_taps}
+    host_taps = (observed.host_taps.keys() & removed) - wanted.host_taps.keys()
+    staying = _segments_of(observed.guest_taps, guest_taps) | _segments_of(observed.host_taps, host_taps)
+    segments = observed.segments.keys() - wanted.segments.keys() - staying
+    return frozenset(guest_taps | host_taps | segments)
+
+
+def _segments_of(taps: Mapping[str, GuestTap] | Mapping[str, HostTap], leaving: set[str]) -> set[str]:
+    return {tap.segment for name, tap in taps.items() if name not in leaving}
+
+
+def links_of(record: LaunchRecord) -> tuple[str, ...]:
+    """The names of the links that a VM cannot do without, segments first: what is wrong there breaks the taps."""
+    segments = [port.segment for port in record.ports if port.vlan]
+    return (*segments, *(port.tap for port in record.ports))

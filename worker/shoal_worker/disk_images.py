@@ -1,0 +1,115 @@
+"""Looks into disk images with qemu-img, refuses what could lead QEMU astray, and makes overlays.
+
+An image may be hostile: its header can name any file of the host as its backing file, or as the file of its data.
+So qemu-img runs with limits and only reads headers, backing files must lie in the image's own folder, and QEMU is
+later given the whole chain with formats, never to probe by itself. This module refuses to know libvirt and guests.
+All functions block: call them on a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shoal_worker.core.domain_xml import Layer
+from shoal_worker.hypervisor import HypervisorError
+
+_FORMATS = ("raw", "qcow2")
+_LONGEST_CHAIN = 8
+_TIMEOUT_S = 30.0
+#: limits for a program that reads a hostile header (prlimit(1)): bytes of address space, seconds of processor
+_LIMITS = ("prlimit", f"--as={1 << 30}", "--cpu=20")
+
+
+def inspect(image: str) -> tuple[Layer, ...]:
+    """Read the image's format and backing chain, from the top (absolute path) down.
+
+    Raises HypervisorError for an image that is neither raw nor qcow2, that keeps its data in another file, or whose
+    backing file is not a plain file in the folder of the image.
+    """
+    folder = Path(image).resolve().parent
+    chain: list[Layer] = []
+    path = image
+    expected = ""
+    while True:
+        header = _header(path)
+        form = str(header.get("format"))
+        if form not in _FORMATS:
+            raise HypervisorError(f"disk image {path} is of format {form}, not one of {', '.join(_FORMATS)}")
+        if _data_file(header):
+            raise HypervisorError(f"disk image {path} is refused: it keeps its data in another file")
+        if expected == "raw":
+            form = "raw"  # what looks like a header in a raw backing file was written by a guest
+        chain.append(Layer(path, form))
+        backing = header.get("backing-filename")
+        if form == "raw" or not backing:
+            return tuple(chain)
+        if len(chain) == _LONGEST_CHAIN:
+            raise HypervisorError(
+                f"disk image {image} is refused: it has over {_LONGEST_CHAIN} backing files"
+            )
+        expected = str(header.get("backing-filename-format", ""))
+        if expected not in _FORMATS:
+            raise HypervisorError(
+                f"disk image {path} does not say the format of its backing file: qemu-img rebase -u -F raw|qcow2"
+            )
+        path = _contained(path, str(backing), folder)
+
+
+def make_overlay(base: Layer, overlay: Path) -> None:
+    """Make an empty qcow2 image on top of `base`, which is never written to."""
+    _qemu_img(
+        f"make an overlay of disk {base.path}",
+        *("create", "-q", "-f", "qcow2", "-F", base.format, "-b", base.path, str(overlay)),
+    )
+
+
+def _contained(image: str, backing: str, folder: Path) -> str:
+    where = f"disk image {image} is refused: its backing file {backing!r}"
+    if ":" in backing.partition("/")[0]:
+        raise HypervisorError(f"{where} is not a plain file")
+    path = Path(image).parent / backing
+    resolved = path.resolve()
+    if not resolved.is_relative_to(folder):
+        raise HypervisorError(f"{where} lies outside the folder {folder}")
+    if not resolved.is_file():
+        raise HypervisorError(f"{where} does not exist")
+    return str(resolved)
+
+
+def _data_file(header: dict[str, Any]) -> bool:
+    specific = header.get("format-specific", {}).get("data", {})
+    return bool(specific.get("data-file"))
+
+
+def _header(path: str) -> dict[str, Any]:
+    # --force-share: the image may be in use by a guest that we are to clone.
+    answer = _qemu_img(f"read disk image {path}", "info", "--force-share", "--output=json", path)
+    header = msgspec.json.decode(answer)
+    if not isinstance(header, dict):
+        raise HypervisorError(f"cannot read disk image {path}: qemu-img says {header!r}")
+    return header
+
+
+def _qemu_img(purpose: str, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(
+            [*_LIMITS, "qemu-img", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise HypervisorError(f"cannot {purpose}: no program {error.filename!r}") from error
+    except subprocess.TimeoutExpired as error:
+        raise HypervisorError(f"cannot {purpose}: qemu-img took over {_TIMEOUT_S:.0f} s") from error
+    if done.returncode:
+        reason = " ".join(done.stderr.decode(errors="replace").split())
+        raise HypervisorError(f"cannot {purpose}: {reason or f'qemu-img ended with {done.returncode}'}")
+    return done.stdout

@@ -1,0 +1,108 @@
+"""Keeps a folder for each guest of ours: its sockets, logs and overlays, and a note of who it is and how it ended.
+
+STATE/guests/INSTANCE holds them, STATE/by-name/NAMESPACE/NAME is a link to it. The notes let a worker that was
+away tell a guest that died meanwhile from one that never was. This module refuses to know libvirt and QEMU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from shoal_worker.core.ledger import Note
+from shoal_worker.hypervisor import HypervisorError
+
+_SAFE = re.compile(r"(?!\.)[a-zA-Z0-9_.-]{1,128}")
+_NOTE = "guest.json"
+#: sun_path of a unix socket's address, with its final zero byte (unix(7))
+_SOCKET_PATH_BYTES = 108
+_LONGEST_SOCKET = "virtio00.sock"
+
+
+class GuestFolders:
+    """The folders below one worker's state folder (absolute). All methods block: call them on a thread."""
+
+    def __init__(self, state: Path) -> None:
+        self._guests = state / "guests"
+        self._names = state / "by-name"
+
+    def path(self, instance: str) -> Path:
+        """Where the guest's files are. Raises HypervisorError for an instance that is no file name."""
+        if not _SAFE.fullmatch(instance):
+            raise HypervisorError(f"cannot keep files for guest instance {instance!r}: not a plain name")
+        folder = self._guests / instance
+        if len(os.fsencode(folder / _LONGEST_SOCKET)) >= _SOCKET_PATH_BYTES:
+            raise HypervisorError(
+                f"the path {folder} is too long for sockets of a guest: choose a shorter state folder"
+            )
+        return folder
+
+    def make(self, note: Note) -> Path:
+        """Make the folder and the link by name. Raises HypervisorError when the guest has a folder already."""
+        folder = self.path(note.instance)
+        link = self._link(note)
+        self._guests.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o711)
+        except FileExistsError:
+            raise HypervisorError(
+                f"guest {note.namespace}/{note.name} is there already (instance {note.instance}): destroy it first"
+            ) from None
+        self._lead(link, folder)
+        return folder
+
+    def adopt(self, note: Note) -> None:
+        """Write down a guest that runs and that nobody knew of; its folder is made unless it is there."""
+        folder = self.path(note.instance)
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self._lead(self._link(note), folder)
+        self.write(note)
+
+    def write(self, note: Note) -> None:
+        """Write the note down, whole or not at all. A folder that is gone stays gone."""
+        folder = self.path(note.instance)
+        draft = folder / f".{_NOTE}"
+        with contextlib.suppress(FileNotFoundError):
+            draft.write_bytes(msgspec.json.encode(note))
+            draft.replace(folder / _NOTE)
+
+    def read_all(self) -> list[Note]:
+        """Read all notes. A folder without a readable note is what an interrupted creation left."""
+        notes: list[Note] = []
+        for path in sorted(self._guests.glob(f"*/{_NOTE}")):
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                notes.append(msgspec.json.decode(path.read_bytes(), type=Note))
+        return notes
+
+    def remove_unnoted(self) -> None:
+        """Remove folders that have no note: what interrupted creations left. Not while guests are being created."""
+        for folder in list(self._guests.iterdir()) if self._guests.is_dir() else ():
+            if not (folder / _NOTE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def remove(self, note: Note) -> None:
+        """Remove folder and link; missing ones are fine. The link is left when it leads to another instance."""
+        link = self._link(note)
+        with contextlib.suppress(OSError):
+            if Path(os.readlink(link)).name == note.instance:
+                link.unlink()
+                link.parent.rmdir()  # fails, rightly, while other guests are in it
+        shutil.rmtree(self.path(note.instance), ignore_errors=True)
+
+    def _lead(self, link: Path, folder: Path) -> None:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        draft = link.with_name(f".{folder.name}")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(os.path.relpath(folder, link.parent))
+        draft.replace(link)
+
+    def _link(self, note: Note) -> Path:
+        for name in (note.namespace, note.name):
+            if not _SAFE.fullmatch(name):
+                raise HypervisorError(f"cannot keep files for guest {name!r}: not a plain name")
+        return self._names / note.namespace / note.name

@@ -1,0 +1,246 @@
+"""Speaks to libvirt: lists, creates, resumes, pauses and ends domains, and passes lifecycle events on.
+
+Everything here blocks, and is to be called on threads of `deadline_pool`. This is the only module that imports
+libvirt. It refuses to know the event loop, guests' folders and what a missing domain means to the user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import libvirt
+
+from shoal.messages.desired import Load
+from shoal_worker.core.domain_xml import METADATA_URI, Identity, read_identity, read_load
+from shoal_worker.core.ledger import Happened, Seen
+from shoal_worker.hypervisor import GuestState, HypervisorError
+
+_STATES: dict[int, tuple[GuestState, str]] = {
+    libvirt.VIR_DOMAIN_NOSTATE: ("paused", ""),
+    libvirt.VIR_DOMAIN_RUNNING: ("running", ""),
+    libvirt.VIR_DOMAIN_BLOCKED: ("running", ""),
+    libvirt.VIR_DOMAIN_PAUSED: ("paused", ""),
+    libvirt.VIR_DOMAIN_SHUTDOWN: ("running", ""),
+    libvirt.VIR_DOMAIN_SHUTOFF: ("shutoff", ""),
+    libvirt.VIR_DOMAIN_CRASHED: ("failed", "the guest crashed"),
+    libvirt.VIR_DOMAIN_PMSUSPENDED: ("paused", "the guest sleeps"),
+}
+_PAUSES = {
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: "paused by QEMU after a disk error",
+    libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "paused by the guest's watchdog",
+    libvirt.VIR_DOMAIN_PAUSED_CRASHED: "the guest crashed",
+}
+_ENDINGS = {
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "destroyed by somebody else",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "the guest crashed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED: "migrated away by somebody else",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "saved by somebody else",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "QEMU died",
+}
+#: QEMU's and libvirt's own stamps at the start of a line of the log, or in the middle of an error
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(Z|\+\d{4}|[+-]\d\d:\d\d): ?")
+#: lines of the log that explain nothing
+_ROUTINE = re.compile(r"terminating on signal 15|is tainted: |\\$|^-")
+_SHUT_DOWN = re.compile(r": shutting down, reason=(\w+)")
+
+
+class _Event(threading.Thread):
+    """Turns libvirt's default event loop, of which a process has one for ever, while a connection is open."""
+
+    def __init__(self) -> None:
+        super().__init__(name="libvirt-events", daemon=True)
+        self._ending = False
+
+    def run(self) -> None:
+        # Without a timer the loop would sleep for ever, and never see that it should end.
+        timer = libvirt.virEventAddTimeout(200, lambda *_: None, None)
+        while not self._ending:
+            libvirt.virEventRunDefaultImpl()
+        libvirt.virEventRemoveTimeout(timer)
+
+    def end(self) -> None:
+        self._ending = True
+        self.join()
+
+
+class Domains:
+    """A connection. Errors of libvirt come out as HypervisorError with one line of text."""
+
+    def __init__(self, uri: str, happened: Callable[[Happened], None]) -> None:
+        self._uri = uri
+        self._happened = happened
+        self._connection: libvirt.virConnect | None = None
+        self._callback: int | None = None
+        self._events: _Event | None = None
+        # What a domain is does not change while it has the same number: read it once.
+        self._facts: dict[tuple[str, int], tuple[Identity | None, Load]] = {}
+        root = parse_qs(urlsplit(uri).query).get("root", [""])[0]
+        self._run = Path(root, "run/qemu") if root else Path("/run/libvirt/qemu")
+        self._log = Path(root, "log/qemu") if root else Path("/var/log/libvirt/qemu")
+
+    def open(self) -> str:
+        """Connect; return the versions of QEMU and libvirt as text. The first time may take 15 s: QEMU is probed."""
+        libvirt.registerErrorHandler(lambda *_: None, None)  # else every error is printed on stderr as well
+        if self._events is None:
+            libvirt.virEventRegisterDefaultImpl()
+            self._events = _Event()
+            self._events.start()
+        with _one_line(f"cannot open the hypervisor {self._uri}"):
+            connection = libvirt.open(self._uri)
+            self._callback = connection.domainEventRegisterAny(
+                None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None
+            )
+            self._connection = connection
+            return f"QEMU {_version(connection.getVersion())}, libvirt {_version(connection.getLibVersion())}"
+
+    def close(self) -> None:
+        """Disconnect; domains run on."""
+        if self._connection is not None:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._connection.domainEventDeregisterAny(self._callback)
+                self._connection.close()
+            self._connection = None
+        if self._events is not None:
+            self._events.end()
+            self._events = None
+
+    def active(self) -> list[Seen]:
+        """List active domains; one that vanishes while we look is left out. Connects again when that broke."""
+        connection = self._connected()
+        with _one_line("cannot list the domains"):
+            if not connection.isAlive():
+                self._connection = None
+                self.open()
+                connection = self._connected()
+            found = [seen for domain in connection.listAllDomains(0) if (seen := self._look(domain))]
+        present = {uuid for uuid, _ in self._facts} & {seen.uuid for seen in found}
+        self._facts = {key: fact for key, fact in self._facts.items() if key[0] in present}
+        return found
+
+    def create(self, xml: str, purpose: str) -> int:
+        """Start a transient domain, its processors stopped, and return QEMU's pid. QEMU's reason is in the error."""
+        with _one_line(purpose):
+            domain = self._connected().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+            return self._pid(domain.name())
+
+    def resume(self, uuid: str, instance: str) -> None:
+        """Start the processors. A domain that runs already, or is gone, is fine."""
+        with _one_line("cannot resume the guest"), _unless_gone():
+            domain = self._find(uuid, instance)
+            try:
+                domain.resume()
+            except libvirt.libvirtError:
+                if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+                    raise
+
+    def suspend(self, uuid: str, instance: str) -> None:
+        """Stop the processors. A domain that is stopped already, or is gone, is fine."""
+        with _one_line("cannot pause the guest"), _unless_gone():
+            domain = self._find(uuid, instance)
+            if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+                domain.suspend()
+
+    def destroy(self, uuid: str, instance: str) -> None:
+        """End the domain at once; one that is gone is fine."""
+        with _one_line("cannot end the guest"), _unless_gone():
+            self._find(uuid, instance).destroy()
+
+    def obituary(self, name: str) -> tuple[str, str]:
+        """What the log of the last domain of that name tells: libvirt's word for its end, and QEMU's last words.
+
+        The word is `shutdown` (by the guest itself), `crashed`, `destroyed`, …; both may be empty.
+        """
+        try:
+            lines = (self._log / f"{name}.log").read_bytes()[-8192:].decode(errors="replace").splitlines()
+        except OSError:
+            return "", ""
+        word = ""
+        for line in reversed(lines):
+            if ": starting up" in line:
+                break  # what stands before is of an earlier domain of this name
+            if match := _SHUT_DOWN.search(line):
+                word = match[1]
+            elif line.strip() and not _ROUTINE.search(line):
+                return word, _STAMP.sub("", line).strip()[:300]
+        return word, ""
+
+    def _connected(self) -> libvirt.virConnect:
+        if self._connection is None:
+            raise HypervisorError(f"the hypervisor {self._uri} is not open")
+        return self._connection
+
+    def _find(self, uuid: str, instance: str) -> libvirt.virDomain:
+        """Look the domain up, and make sure that it is the one: a UUID may come back, an instance never does."""
+        domain = self._connected().lookupByUUIDString(uuid)
+        identity = _identity(domain)
+        if identity is None or identity.instance != instance:
+            raise HypervisorError(f"the domain with UUID {uuid} is not guest instance {instance}: left alone")
+        return domain
+
+    def _look(self, domain: libvirt.virDomain) -> Seen | None:
+        try:
+            uuid, name, number = domain.UUIDString(), domain.name(), domain.ID()
+            state, why = domain.state()
+            if number < 0:
+                return None
+            if (uuid, number) not in self._facts:
+                self._facts[uuid, number] = (_identity(domain), read_load(domain.XMLDesc(0)))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+        identity, load = self._facts[uuid, number]
+        known, reason = _STATES.get(state, ("paused", ""))
+        if state == libvirt.VIR_DOMAIN_PAUSED:
+            reason = _PAUSES.get(why, "")
+        pid = self._pid(name) if identity else 0
+        return Seen(uuid=uuid, name=name, identity=identity, load=load, state=known, reason=reason, pid=pid)
+
+    def _pid(self, name: str) -> int:
+        try:
+            return int((self._run / f"{name}.pid").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0
+
+    def _on_lifecycle(
+        self, _conn: object, domain: libvirt.virDomain, event: int, detail: int, _: object
+    ) -> None:
+        ended = event == libvirt.VIR_DOMAIN_EVENT_STOPPED
+        reason = _ENDINGS.get(detail, "") if ended else ""
+        self._happened(Happened(uuid=domain.UUIDString(), ended=ended, reason=reason))
+
+
+def _identity(domain: libvirt.virDomain) -> Identity | None:
+    try:
+        return read_identity(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, METADATA_URI))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return None
+        raise
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+@contextlib.contextmanager
+def _one_line(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        text = "; ".join(_STAMP.sub("", line).strip() for line in str(error).splitlines() if line.strip())
+        raise HypervisorError(f"{purpose}: {text}") from error

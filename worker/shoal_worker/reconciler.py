@@ -1,0 +1,369 @@
+"""Brings a host's guests and links to the desired state, and says what came of it: observe, diff, apply, report.
+
+Refuses to know where records come from and how guests and links are made. A round looks at everything and never
+waits for a guest: each VM's work is a task of its own, so that one VM's failure or slowness stops no other. What
+was done is in the journal before it is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shoal.core.load import Load
+from shoal.messages.desired import LaunchRecord, TapRecord, TapStatus, VMStatus
+from shoal_worker.core.actions import Action, Create, Destroy, Pause, Resume, Settle, VMKey, Work
+from shoal_worker.core.desired import DesiredState
+from shoal_worker.core.diff import alive, diff, failed
+from shoal_worker.core.statuses import Statuses, orphan_status, tap_status, vm_status
+from shoal_worker.core.wanted import taps_of_orphan
+from shoal_worker.host_links import HostLinks
+from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorBusy, HypervisorError
+from shoal_worker.journal import Entry, Journal, JournalError
+from shoal_worker.machine import Machine
+from shoal_worker.reporter import Reporter
+
+#: changes that arrive together are one round
+_GATHER_S = 0.01
+_RETRY_S = 1.0
+_RETRY_MAX_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many guests are created at once; how often all is looked at although nothing seems to have changed."""
+
+    creations: int = 3
+    relist_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Delay:
+    """Work on a VM that is tried again, and why it has to be."""
+
+    instance: str
+    revision: int
+    reason: str
+    tries: int
+    until: float
+
+
+class _Superseded(Exception):
+    """The record changed while its work waited for its turn."""
+
+
+class Reconciler:
+    """One host. `run` acts only while `may_act` is set (the claim stands, and everything was read once)."""
+
+    def __init__(
+        self,
+        *,
+        desired: DesiredState,
+        journal: Journal,
+        hypervisor: Hypervisor,
+        links: HostLinks,
+        reporter: Reporter,
+        machine: Machine,
+        limits: Limits,
+        rng: random.Random,
+        log: Any,
+    ) -> None:
+        self._desired = desired
+        self._journal = journal
+        self._hypervisor = hypervisor
+        self._links = links
+        self._reporter = reporter
+        self._machine = machine
+        self._limits = limits
+        self._rng = rng
+        self._log = log
+        self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._slots = asyncio.Semaphore(limits.creations)
+        self._working: dict[VMKey, str] = {}
+        self._delays: dict[VMKey, _Delay] = {}
+        self._resumed_at: dict[str, float] = {}
+        self._draining = False
+        #: the load of domains that are not ours, as last seen
+        self.foreign = Load()
+        #: why the host is degraded; empty when it is not
+        self.degraded = ""
+
+    # --- the loop ----------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look at everything soon."""
+        self._woken.set()
+
+    async def run(self, *may_act: asyncio.Event) -> None:
+        """Reconcile, until cancelled."""
+        self._hypervisor.watch(self.wake)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for condition in may_act:
+                    await condition.wait()
+                self._woken.clear()
+                try:
+                    await self._round(group)
+                    self.degraded = ""
+                except (HypervisorError, JournalError) as error:
+                    if self.degraded != str(error):
+                        self._log.error("host-degraded", error=str(error))
+                    self.degraded = str(error)
+                except Exception:
+                    self._log.exception("round-failed")
+                    self.degraded = "a round of the reconciler failed: see the worker's log"
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until something changes, is to be tried again, or for the next relist."""
+        now = asyncio.get_running_loop().time()
+        until = now + (_RETRY_S if self.degraded else self._limits.relist_s * self._rng.uniform(0.8, 1.2))
+        # what is due already was not taken up for a reason, and waits for that to change
+        until = min([until, *(delay.until for delay in self._delays.values() if delay.until > now)])
+        try:
+            async with asyncio.timeout(until - now):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_RETRY_S if self.degraded else _GATHER_S)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Begin nothing new, wait for what is being done, write it down and report it. Guests run on."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            self._log.warning("left-unfinished", vms=sorted("/".join(key) for key in self._working))
+        try:
+            await self._journal.flush()
+        except JournalError as error:
+            self._log.error("journal-unwritten", error=str(error))
+            return
+        await self._reporter.send()
+
+    async def _round(self, group: asyncio.TaskGroup) -> None:
+        # What is being worked on while we look is seen half done: it is left out of this round.
+        busy = dict(self._working)
+        survey = await self._hypervisor.survey()
+        self.foreign = survey.foreign
+        guests = {guest.instance: guest for guest in survey.guests}
+        await self._links.ensure(self._ended(guests))
+        work = diff(
+            list(self._desired.launches()),
+            guests,
+            self._journal.outcomes,
+            waiting=self._links.waiting(),
+            broken=self._links.broken(),
+        )
+        busy |= self._working
+        for each in work:
+            if each.key not in busy and not self._delayed(each):
+                self._begin(each, group)
+        busy |= self._working
+        alive_now = {instance for instance, guest in guests.items() if alive(guest)}
+        await self._links.remove_unneeded(lambda taps: self._in_use(taps, alive_now | set(busy.values())))
+        taps = self._taps()
+        self._forget(guests, busy)
+        await self._journal.flush()
+        statuses = Statuses(self._vms(guests, busy), taps, self._links.segments())
+        self._reporter.update(statuses, busy=set(busy.values()))
+
+    # --- guests ------------------------------------------------------------------------------------------
+
+    def _ended(self, guests: Mapping[str, Guest]) -> frozenset[str]:
+        """The instances that need no taps: what they were asked for was carried out and they have no guest."""
+        ended = set()
+        for record in self._desired.launches():
+            outcome = self._journal.outcomes.get(record.instance)
+            if outcome is not None and outcome.ended and outcome.revision >= record.revision:
+                ended.add(record.instance)
+        return frozenset(instance for instance in ended if not alive(guests.get(instance)))
+
+    def _begin(self, work: Work, group: asyncio.TaskGroup) -> None:
+        if all(isinstance(action, Settle) for action in work.actions):
+            for action in work.actions:
+                self._settle(action)
+        elif not self._draining:
+            self._working[work.key] = work.instance
+            self._idle.clear()
+            group.create_task(self._carry_out(work), name="/".join(work.key))
+
+    async def _carry_out(self, work: Work) -> None:
+        log = self._log.bind(namespace=work.key[0], vm=work.key[1], instance=work.instance)
+        created = False
+        action: Action = work.actions[0]
+        try:
+            for action in work.actions:
+                await self._act(action, work)
+                created = created or isinstance(action, Create)
+            self._delays.pop(work.key, None)
+        except _Superseded:
+            log.debug("superseded", revision=work.failed.revision)
+        except HypervisorError as error:
+            if isinstance(error, HypervisorBusy) or isinstance(action, Destroy):
+                log.warning("try-again", action=type(action).__name__, error=str(error))
+                self._delay(work, str(error))
+            else:
+                log.error("vm-failed", action=type(action).__name__, error=str(error))
+                self._journal.put(Entry(vm=failed(work, str(error), created=created)))
+        except Exception:
+            log.exception("work-failed", action=type(action).__name__)
+            self._delay(work, "the worker failed: see its log")
+        finally:
+            del self._working[work.key]
+            if not self._working:
+                self._idle.set()
+            self.wake()
+
+    async def _act(self, action: Action, work: Work) -> None:
+        match action:
+            case Create(spec=spec):
+                async with self._slots:
+                    record = self._desired.launch(*work.key)
+                    if self._draining or record is None or _mark(record) != _mark(work.failed):
+                        raise _Superseded
+                    try:
+                        await self._hypervisor.create(spec)
+                    except HypervisorBusy:
+                        # It may still come to be: the next survey tells, and it is adopted.
+                        raise
+                    except HypervisorError:
+                        await self._undo(spec.instance)
+                        raise
+            case Resume(instance=instance):
+                await self._hypervisor.resume(instance)
+                self._resumed_at[instance] = asyncio.get_running_loop().time()
+            case Pause(instance=instance):
+                await self._hypervisor.pause(instance)
+            case Destroy(instance=instance):
+                await self._hypervisor.destroy(instance)
+            case Settle():
+                self._settle(action)
+
+    async def _undo(self, instance: str) -> None:
+        """Remove what a failed creation may have left; its own failure would only hide the first."""
+        try:
+            await self._hypervisor.destroy(instance)
+        except HypervisorError as error:
+            self._log.warning("undo-failed", instance=instance, error=str(error))
+
+    def _settle(self, action: Action) -> None:
+        assert isinstance(action, Settle), action
+        self._journal.put(Entry(vm=action.outcome))
+        if action.outcome.ended and action.outcome.reason:
+            self._log.warning(
+                "vm-ended",
+                namespace=action.outcome.namespace,
+                vm=action.outcome.name,
+                reason=action.outcome.reason,
+            )
+
+    def _delayed(self, work: Work) -> bool:
+        delay = self._delays.get(work.key)
+        if delay is None or (delay.instance, delay.revision) != _mark(work.failed):
+            return False
+        return asyncio.get_running_loop().time() < delay.until
+
+    def _delay(self, work: Work, reason: str) -> None:
+        before = self._delays.get(work.key)
+        tries = before.tries + 1 if before is not None and before.instance == work.instance else 1
+        wait_s = min(_RETRY_MAX_S, _RETRY_S * 2 ** (tries - 1)) * self._rng.uniform(0.8, 1.2)
+        until = asyncio.get_running_loop().time() + wait_s
+        self._delays[work.key] = _Delay(work.instance, work.failed.revision, reason, tries, until)
+
+    def _in_use(self, taps: frozenset[str], instances: Collection[str]) -> set[str]:
+        """Which of the taps belong to these instances: by their records, or by name if they have none."""
+        used: set[str] = set()
+        unknown = set(instances)
+        for record in self._desired.launches():
+            if record.instance in unknown:
+                unknown.discard(record.instance)
+                used.update(port.tap for port in record.ports)
+        for instance in unknown:
+            used |= taps & taps_of_orphan(instance)
+        return used & taps
+
+    # --- words -------------------------------------------------------------------------------------------
+
+    def _vms(self, guests: Mapping[str, Guest], busy: Mapping[VMKey, str]) -> dict[str, VMStatus]:
+        outcomes, waiting = self._journal.outcomes, self._links.waiting()
+        statuses, named = {}, set(busy)
+        for record in self._desired.launches():
+            key = (record.namespace, record.name)
+            named.add(key)
+            if key in busy:
+                continue
+            delay = self._delays.get(key)
+            guest = guests.get(record.instance)
+            statuses[record.instance] = vm_status(
+                record,
+                guest,
+                outcomes.get(record.instance),
+                reason=delay.reason if delay is not None else waiting.get(key, ""),
+                uptime_s=self._uptime_s(guest),
+            )
+        for guest in guests.values():
+            if (guest.namespace, guest.name) not in named:
+                outcome = outcomes.get(guest.instance)
+                statuses[guest.instance] = orphan_status(guest, outcome, uptime_s=self._uptime_s(guest))
+        for instance in self._resumed_at.keys() - guests.keys() - set(busy.values()):
+            del self._resumed_at[instance]
+        return statuses
+
+    def _uptime_s(self, guest: Guest | None) -> float:
+        if guest is None or guest.state != "running":
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        if guest.instance not in self._resumed_at:
+            # It ran before this worker did; how long, only its process can tell.
+            self._resumed_at[guest.instance] = now - self._machine.process_age_s(guest.pid)
+        return now - self._resumed_at[guest.instance]
+
+    def _taps(self) -> dict[tuple[str, str], TapStatus]:
+        statuses = {}
+        for record in self._desired.taps():
+            key = (record.namespace, record.tap)
+            before = self._journal.taps.get(key)
+            outcome, reason = self._links.tap(record, before)
+            if outcome is not None and outcome != before:
+                self._journal.put(Entry(tap=outcome))
+            statuses[key] = tap_status(record, outcome, reason=reason)
+        return statuses
+
+    # --- forgetting --------------------------------------------------------------------------------------
+
+    def obeyed(self, record: LaunchRecord | TapRecord) -> bool:
+        """Whether a tombstone was carried out, or was never for us."""
+        if record.incarnation != self._desired.incarnation:
+            return True
+        if isinstance(record, LaunchRecord):
+            outcome = self._journal.outcomes.get(record.instance)
+            return outcome is not None and outcome.gone
+        tap = self._journal.taps.get((record.namespace, record.tap))
+        return tap is not None and tap.gone
+
+    def _forget(self, guests: Mapping[str, Guest], busy: Mapping[VMKey, str]) -> None:
+        """Drop what is known of instances that were replaced, and of tombstones that were purged."""
+        for outcome in list(self._journal.outcomes.values()):
+            record = self._desired.launch(*outcome.key)
+            replaced = record is not None and record.instance != outcome.instance
+            purged = record is None and outcome.gone
+            if (replaced or purged) and outcome.instance not in guests and outcome.key not in busy:
+                self._journal.put(Entry(forget=outcome.instance))
+        held = {(record.namespace, record.tap) for record in self._desired.taps()}
+        for key, tap in list(self._journal.taps.items()):
+            if tap.gone and key not in held:
+                self._journal.put(Entry(forget_tap=key))
+        for key in [key for key in self._delays if self._desired.launch(*key) is None]:
+            del self._delays[key]
+
+
+def _mark(judged: Any) -> tuple[str, int]:
+    """What a record is judged by."""
+    return judged.instance, judged.revision

@@ -1,0 +1,219 @@
+"""The worker of one host: wires its parts together, runs them, and lets go in order.
+
+Refuses to decide anything. The hypervisor, network, machine and journal come in as their Protocols: real ones
+and simulated ones run under the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from shoal.bus.protocol import Bus, StateStream
+from shoal.errors import Unavailable
+from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Role
+from shoal_worker.core.desired import DesiredState
+from shoal_worker.heart import Heart
+from shoal_worker.host_links import HostLinks
+from shoal_worker.hypervisor import Facts, Hypervisor
+from shoal_worker.journal import Journal
+from shoal_worker.machine import Machine
+from shoal_worker.network import Network
+from shoal_worker.reconciler import Limits, Reconciler
+from shoal_worker.reporter import Reporter
+from shoal_worker.state_reader import StateReader
+
+#: how long a worker that was told to end waits for what it is doing
+DRAIN_S = 5.0
+_MAX_WARNINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Who this host is, and what it is made of. `underlay` is the address that its tunnels end at."""
+
+    name: str
+    hypervisor: Hypervisor
+    network: Network
+    machine: Machine
+    journal: Journal
+    role: Role = "host"
+    underlay: str = ""
+    limits: Limits = Limits()
+
+
+class Worker:
+    """One host's worker. `gate` bounds how many workers of one process read and claim at once."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        stream: StateStream,
+        host: Host,
+        *,
+        gate: Callable[[], AbstractAsyncContextManager[object]],
+        rng: random.Random,
+        log: Any,
+    ) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._host = host
+        self._gate = gate
+        self._rng = rng
+        self._log = log.bind(host=host.name)
+        self._parts: _Parts | None = None
+
+    async def run(self) -> None:
+        """Open everything, claim the host, act until cancelled, let go. Guests run on.
+
+        Raises HypervisorError, NetworkError or JournalError when the host cannot be used, Conflict when another
+        worker has it; from a TaskGroup, so in an ExceptionGroup.
+        """
+        host = self._host
+        async with self._opened() as facts:
+            self._log.info("host-opened", role=host.role, hypervisor=facts.version, incarnation=host.journal.incarnation)
+            parts = self._parts = _Parts(self, facts)
+            await self._subscribe(parts)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(parts.heart.run())
+                group.create_task(parts.reader.run())
+                group.create_task(parts.reporter.run())
+                group.create_task(parts.reconciler.run(parts.heart.claimed, parts.reader.complete))
+
+    async def drain(self, timeout_s: float = DRAIN_S) -> None:
+        """Before `run` is cancelled: end what is being done, and report it."""
+        if self._parts is not None:
+            await self._parts.reconciler.drain(timeout_s)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Facts]:
+        host = self._host
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(host.journal.close)
+            await host.journal.open()
+            stack.push_async_callback(host.network.close)
+            await host.network.open()
+            stack.push_async_callback(host.hypervisor.close)
+            yield await host.hypervisor.open()
+
+    async def _subscribe(self, parts: _Parts) -> None:
+        """Listen before anything is claimed or read; a server that is away now is waited for."""
+        await parts.heart.subscribe()
+        await parts.reader.subscribe()
+        await parts.reporter.subscribe()
+        while True:
+            try:
+                await self._bus.settle()
+            except Unavailable as error:
+                self._log.warning("subscribing-waits", error=error.message)
+                await asyncio.sleep(self._rng.uniform(0.5, 1.5))
+            else:
+                return
+
+
+class _Parts:
+    """What exists once the host is open."""
+
+    def __init__(self, worker: Worker, facts: Facts) -> None:
+        host, bus, rng, log = worker._host, worker._bus, worker._rng, worker._log
+        self.host, self.facts = host, facts
+        self.session = f"{rng.getrandbits(96):024x}"
+        self.desired = DesiredState(host.name, host.journal.incarnation)
+        self.links = HostLinks(host.network, self.desired, host.underlay, log)
+        self.reporter = Reporter(bus, host.name, self.session, log)
+        self.reconciler = Reconciler(
+            desired=self.desired,
+            journal=host.journal,
+            hypervisor=host.hypervisor,
+            links=self.links,
+            reporter=self.reporter,
+            machine=host.machine,
+            limits=host.limits,
+            rng=rng,
+            log=log,
+        )
+        self.reader = StateReader(
+            bus,
+            worker._stream,
+            self.desired,
+            changed=self.reconciler.wake,
+            done=self.reconciler.obeyed,
+            gate=worker._gate,
+            rng=rng,
+            log=log,
+        )
+        self.heart = Heart(
+            bus,
+            self.claim(),
+            host.journal,
+            pulse=self.pulse,
+            acknowledged=self.acknowledged,
+            gate=worker._gate,
+            rng=rng,
+            log=log,
+        )
+
+    def claim(self) -> Claim:
+        """What the worker says of itself before it may act."""
+        host = self.host
+        return Claim(
+            host=host.name,
+            incarnation=host.journal.incarnation,
+            session=self.session,
+            version=version("shoal"),
+            role=host.role,
+            machine=host.machine.identity,
+            underlay=host.underlay,
+            capacity=host.machine.capacity(),
+        )
+
+    def acknowledged(self, ack: HeartbeatAck) -> None:
+        """Compare what the leader thinks that we hold with what we hold."""
+        self.reader.compare(ack.store, ack.stored, ack.sequence)
+
+    def pulse(self) -> Heartbeat:
+        """How the host is now."""
+        host, readings = self.host, self.host.machine.readings(asyncio.get_running_loop().time())
+        stored, sequence = self.desired.counted()
+        return Heartbeat(
+            host=host.name,
+            incarnation=host.journal.incarnation,
+            session=self.session,
+            version=version("shoal"),
+            role=host.role,
+            underlay=host.underlay,
+            capacity=host.machine.capacity(),
+            ours=self.desired.load(),
+            foreign=self.reconciler.foreign,
+            accelerator=self.facts.accelerator,
+            warnings=tuple(self.warnings())[:_MAX_WARNINGS],
+            load_average=readings.load_average,
+            memory_used_mib=readings.memory_used_mib,
+            rx_bytes_s=readings.rx_bytes_s,
+            tx_bytes_s=readings.tx_bytes_s,
+            uptime_s=readings.uptime_s,
+            reports=self.reporter.number,
+            stored=stored,
+            sequence=sequence,
+            seen_store=host.journal.seen.store,
+            seen_epoch=host.journal.seen.epoch,
+        )
+
+    def warnings(self) -> list[str]:
+        """What an operator should know, the worst first."""
+        strangers, poison = self.desired.strangers(), self.reader.poison
+        found = [
+            self.heart.held_back,
+            f"degraded: {self.reconciler.degraded}" if self.reconciler.degraded else "",
+            f"network: {self.links.trouble}" if self.links.trouble else "",
+            f"{strangers} records are for another incarnation of this host" if strangers else "",
+            f"{poison} stored records could not be read" if poison else "",
+            *self.facts.warnings,
+        ]
+        return [warning for warning in found if warning]
