@@ -227,7 +227,7 @@ class Store:
     async def bury(self) -> None:
         """Purge what was deleted, as it comes; what is written again meanwhile has a higher sequence and stays."""
         while True:
-            if not self._buried:
+            while not self._buried:
                 self._dug.clear()
                 await self._dug.wait()
             subject = self._buried.popleft()

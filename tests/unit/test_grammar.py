@@ -214,7 +214,10 @@ def refusal(grammar: Grammar, line: str) -> UsageError:
         ("capture on on on", Capture(files=("on",), host="on")),
         ("namespace foo", Enter(name="foo")),
         ("namespace foo vm info", Within(name="foo", command=("vm", "info"))),
-        ("namespace foo namespace bar vm info", Within(name="foo", command=("namespace", "bar", "vm", "info"))),
+        (
+            "namespace foo namespace bar vm info",
+            Within(name="foo", command=("namespace", "bar", "vm", "info")),
+        ),
     ],
 )
 def test_a_line_is_its_request(grammar: Grammar, line: str, request_: Request[Any]) -> None:

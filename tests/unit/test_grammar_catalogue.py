@@ -101,7 +101,9 @@ def test_every_command_is_sent_under_a_name_of_its_own(command: type[Request[Any
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_needs_nothing_takes_an_empty_body(command: type[Request[Any]]) -> None:
     """Where all fields have defaults and a pattern has no values, the stock tool may send an empty body."""
-    needs_nothing = any([] in sequences(parse_pattern(t).elements[len(parse_pattern(t).fixed) :]) for t in command.words)
+    needs_nothing = any(
+        [] in sequences(parse_pattern(t).elements[len(parse_pattern(t).fixed) :]) for t in command.words
+    )
     required = [field for field in msgspec.structs.fields(command) if field.required]
     if needs_nothing and not required:
         assert isinstance(GRAMMAR.parse_bare(command, ""), command)

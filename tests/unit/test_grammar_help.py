@@ -88,7 +88,9 @@ def test_completion(before: str, partial: str, found: list[str]) -> None:
     assert complete(before, partial) == found
 
 
-@pytest.mark.parametrize("before", ["namespace foo", ".csv true", ".csv", ".columns name,state", "namespace a .sort f"])
+@pytest.mark.parametrize(
+    "before", ["namespace foo", ".csv true", ".csv", ".columns name,state", "namespace a .sort f"]
+)
 def test_completion_goes_into_nested_commands(before: str) -> None:
     """After a modifier or `namespace X` the words of a command follow, and are completed like its own."""
     assert "vm" in complete(before, "v")

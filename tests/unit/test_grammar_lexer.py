@@ -23,7 +23,7 @@ from shoal.grammar import join, split
         ("echo 'a  b' \"c # d\"", ["echo", "a  b", "c # d"]),
         ("echo a'b c'd", ["echo", "ab cd"]),
         ("echo ''", ["echo", ""]),
-        ("echo \"it's\" 'say \"x\"'", ["echo", "it's", 'say "x"']),
+        ('echo "it\'s" \'say "x"\'', ["echo", "it's", 'say "x"']),
         (r"echo a\ b \# \\ \" \'", ["echo", "a b", "#", "\\", '"', "'"]),
         (r"echo 'a\tb\nc\rd'", ["echo", "a\tb\nc\rd"]),
         (r'echo "a\"b" c', ["echo", 'a"b', "c"]),

@@ -9,7 +9,9 @@ from shoal.grammar.patterns import Literal, Maybe, Nested, Value, parse_pattern
 
 def test_each_form_of_element() -> None:
     """Every form in the table of `shoal.messages.base` is read as what it says."""
-    pattern = parse_pattern("vm tag <target> <how:a,b> [key] [what:c,d] <rest...> [more...] [force?] [on <host>]")
+    pattern = parse_pattern(
+        "vm tag <target> <how:a,b> [key] [what:c,d] <rest...> [more...] [force?] [on <host>]"
+    )
     assert pattern.elements == (
         Literal("vm"),
         Literal("tag"),
@@ -31,7 +33,9 @@ def test_optional_parts_nest() -> None:
 
 def test_dashes_in_words_are_underscores_in_fields() -> None:
     """A flag's word may have a dash, its field has an underscore."""
-    assert parse_pattern("ns schedule [dry-run?]").elements[2] == Maybe((Literal("dry-run", field="dry_run"),))
+    assert parse_pattern("ns schedule [dry-run?]").elements[2] == Maybe(
+        (Literal("dry-run", field="dry_run"),)
+    )
 
 
 def test_nested_command() -> None:

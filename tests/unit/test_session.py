@@ -112,7 +112,9 @@ async def test_nothing_comes_of_nothing(session: Session, cluster: Cluster, line
 
 async def test_a_command_goes_to_the_active_namespace(session: Session, cluster: Cluster) -> None:
     """`namespace NAME` makes it and makes it active; what follows goes there; `clear namespace` goes back."""
-    await texts(session, "vm stop a", "namespace red", "vm stop b", "namespace red", "clear namespace", "vm stop c")
+    await texts(
+        session, "vm stop a", "namespace red", "vm stop b", "namespace red", "clear namespace", "vm stop c"
+    )
     stops = [(ns, request.target) for ns, request in cluster.calls if isinstance(request, StopVMs)]
     assert stops == [("minimega", "a"), ("red", "b"), ("minimega", "c")]
 
@@ -130,7 +132,10 @@ async def test_one_command_in_a_namespace(session: Session, cluster: Cluster) ->
 async def test_the_table_of_namespaces_marks_the_active_one(session: Session) -> None:
     """`namespace` marks the session's namespace, and `namespace X namespace` the one it runs in."""
     table = "namespace | active\n"
-    assert await last(session, ".columns namespace,active namespace") == table + "minimega  | true\nred       | false"
+    assert (
+        await last(session, ".columns namespace,active namespace")
+        == table + "minimega  | true\nred       | false"
+    )
     assert (
         await last(session, "namespace red .columns namespace,active namespace")
         == table + "minimega  | false\nred       | true"
@@ -138,7 +143,9 @@ async def test_the_table_of_namespaces_marks_the_active_one(session: Session) ->
 
 
 @pytest.mark.parametrize("cleared", ["red", "all"])
-async def test_clearing_the_active_namespace_leaves_it(session: Session, cluster: Cluster, cleared: str) -> None:
+async def test_clearing_the_active_namespace_leaves_it(
+    session: Session, cluster: Cluster, cleared: str
+) -> None:
     """When the active namespace is cleared the session is in the default one again."""
     await texts(session, "namespace red", f"clear namespace {cleared}")
     assert session.namespace == "minimega"
@@ -225,13 +232,25 @@ async def test_modifiers_that_do_not_fit(session: Session, line: str, message: s
 
 async def test_the_outer_modifier_applies_last(session: Session) -> None:
     """Of two contradicting settings on one line the outer one counts."""
-    assert await last(session, ".headers true .headers false .columns name vm info") == "name\nbar\nfoo1\nfoo2"
-    assert await last(session, ".csv false .csv true .columns id,name .filter id=0 vm info") == "id   | name\n0    | foo2"
+    assert (
+        await last(session, ".headers true .headers false .columns name vm info") == "name\nbar\nfoo1\nfoo2"
+    )
+    assert (
+        await last(session, ".csv false .csv true .columns id,name .filter id=0 vm info")
+        == "id   | name\n0    | foo2"
+    )
 
 
 async def test_settings_last_for_the_session(session: Session) -> None:
     """`.headers false` alone holds until it is changed; a setting without a value is shown."""
-    lines = [".headers", ".headers false", ".headers", ".columns name vm info", ".headers true", ".columns name vm info"]
+    lines = [
+        ".headers",
+        ".headers false",
+        ".headers",
+        ".columns name vm info",
+        ".headers true",
+        ".columns name vm info",
+    ]
     printed = await texts(session, *lines)
     assert printed == ["true", "", "false", "bar\nfoo1\nfoo2", "", "name\nbar\nfoo1\nfoo2"]
 
@@ -244,10 +263,13 @@ async def test_a_setting_for_one_command_does_not_last(session: Session) -> None
 
 async def test_csv_and_json_are_one_setting(session: Session) -> None:
     """JSON switches CSV off, and is minimega's form."""
-    printed = await texts(session, ".csv true", ".json true", ".csv", ".columns name .filter id=2 vm info", "echo hi")
-    assert printed[2] == "false"
-    assert printed[3] == '[{"Host":"","Response":"","Header":["name"],"Tabular":[["bar"]],"Error":"","Data":null}]'
-    assert '"Response":"hi"' in printed[4]
+    printed = await texts(session, ".csv true", ".json true", ".columns name .filter id=2 vm info", "echo hi")
+    assert not session.settings.get("csv")
+    assert (
+        printed[2]
+        == '[{"Host":"","Response":"","Header":["name"],"Tabular":[["bar"]],"Error":"","Data":null}]'
+    )
+    assert '"Response":"hi"' in printed[3]
 
 
 async def test_aliases(session: Session) -> None:
@@ -300,7 +322,9 @@ async def test_history_is_minimegas(session: Session) -> None:
     assert printed[8] == ""
 
 
-async def test_failing_commands_are_in_the_history_and_invalid_ones_are_not(session: Session, cluster: Cluster) -> None:
+async def test_failing_commands_are_in_the_history_and_invalid_ones_are_not(
+    session: Session, cluster: Cluster
+) -> None:
     """What was understood is kept, also when it failed."""
     cluster.answers[StopVMs] = NotFound("vm not found: a")
     await session.run("vm stop a")
@@ -326,7 +350,9 @@ async def test_words_of_the_session(session: Session) -> None:
         ("ns load mem", "ambiguous command: it could be `ns load memcommit` or `ns load memload`"),
     ],
 )
-async def test_lines_that_are_no_commands(session: Session, cluster: Cluster, line: str, message: str) -> None:
+async def test_lines_that_are_no_commands(
+    session: Session, cluster: Cluster, line: str, message: str
+) -> None:
     """They are errors with exit code 2, and nothing was sent, not even to make the namespace."""
     outcome = await session.run(line)
     assert outcome.errors == (message,)
@@ -357,7 +383,9 @@ async def test_words_of_minimega_that_are_not_ours(session: Session, line: str, 
     assert outcome.exit_code == 1
 
 
-@pytest.mark.parametrize("line", ["backchannel true", "mesh degree 3", "mesh degree", "mesh timeout 10s", ".preprocess false"])
+@pytest.mark.parametrize(
+    "line", ["backchannel true", "mesh degree 3", "mesh degree", "mesh timeout 10s", ".preprocess false"]
+)
 async def test_words_of_minimega_without_effect(session: Session, cluster: Cluster, line: str) -> None:
     """They are accepted, print nothing and send nothing."""
     assert await session.run(line) == Outcome()
@@ -426,7 +454,9 @@ async def test_words_are_not_split_again(session: Session, cluster: Cluster) -> 
         (".alias a=b", "every line is a session of its own"),
     ],
 )
-async def test_a_session_of_one_line_refuses_what_would_be_lost(cluster: Cluster, line: str, hint: str) -> None:
+async def test_a_session_of_one_line_refuses_what_would_be_lost(
+    cluster: Cluster, line: str, hint: str
+) -> None:
     """`shoal.console` has no session: what only changes one is refused, with a hint, and does nothing."""
     session = Session(cluster.call, GRAMMAR, one_shot=True)
     assert (await error(session, line)).endswith(hint)
@@ -436,7 +466,9 @@ async def test_a_session_of_one_line_refuses_what_would_be_lost(cluster: Cluster
 async def test_a_session_of_one_line_runs_commands(cluster: Cluster) -> None:
     """With a command after them the same words work there."""
     session = Session(cluster.call, GRAMMAR, one_shot=True)
-    assert await last(session, "namespace foo .csv true .columns name .filter name=bar vm info") == "name\nbar"
+    assert (
+        await last(session, "namespace foo .csv true .columns name .filter name=bar vm info") == "name\nbar"
+    )
     assert await last(session, ".csv") == "false"
 
 

@@ -93,7 +93,9 @@ CELLS = st.one_of(st.none(), st.integers(), st.text(max_size=4), st.integers().m
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.randoms())
-def test_the_order_does_not_depend_on_where_rows_came_from(rows: list[tuple[Cell, Cell]], random: object) -> None:
+def test_the_order_does_not_depend_on_where_rows_came_from(
+    rows: list[tuple[Cell, Cell]], random: object
+) -> None:
     """Sorting is a function of the set of rows: any permutation ends in the same text."""
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
@@ -115,7 +117,14 @@ def test_json_is_minimegas() -> None:
     """`.json` prints minimega's list of responses, cells as text."""
     v = view("name id", ("foo", 1))
     assert json.loads(render(v, "json", headers=True, host="mm1")) == [
-        {"Host": "mm1", "Response": "", "Header": ["name", "id"], "Tabular": [["foo", "1"]], "Error": "", "Data": None}
+        {
+            "Host": "mm1",
+            "Response": "",
+            "Header": ["name", "id"],
+            "Tabular": [["foo", "1"]],
+            "Error": "",
+            "Data": None,
+        }
     ]
     assert json.loads(text_as_json("hello"))[0]["Response"] == "hello"
 

@@ -15,6 +15,7 @@ stdio_handler = "file"
 user = "root"
 group = "root"
 security_driver = "none"
+security_default_confined = 0
 cgroup_controllers = [ ]
 namespaces = [ ]
 dynamic_ownership = 0

@@ -7,18 +7,22 @@ libvirt. It refuses to know the event loop, guests' folders and what a missing d
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import libvirt
-
 from shoal.messages.desired import Load
 from shoal_worker.core.domain_xml import METADATA_URI, Identity, read_identity, read_load
 from shoal_worker.core.ledger import Happened, Seen
 from shoal_worker.hypervisor import GuestState, HypervisorError
+
+# libvirt reads this once, when it is imported, and would else warn on stderr of every guest that it starts.
+os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:stderr")
+
+import libvirt  # noqa: E402 - after the line above
 
 _STATES: dict[int, tuple[GuestState, str]] = {
     libvirt.VIR_DOMAIN_NOSTATE: ("paused", ""),
@@ -43,9 +47,11 @@ _ENDINGS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "QEMU died",
 }
 #: QEMU's and libvirt's own stamps at the start of a line of the log, or in the middle of an error
-_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(Z|\+\d{4}|[+-]\d\d:\d\d): ?")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d):? ")
 #: lines of the log that explain nothing
 _ROUTINE = re.compile(r"terminating on signal 15|is tainted: |\\$|^-")
+#: a wrong document comes back whole in libvirt's error
+_LONGEST_REASON = 300
 _SHUT_DOWN = re.compile(r": shutting down, reason=(\w+)")
 
 
@@ -166,7 +172,7 @@ class Domains:
             if match := _SHUT_DOWN.search(line):
                 word = match[1]
             elif line.strip() and not _ROUTINE.search(line):
-                return word, _STAMP.sub("", line).strip()[:300]
+                return word, _STAMP.sub("", line).strip()[:_LONGEST_REASON]
         return word, ""
 
     def _connected(self) -> libvirt.virConnect:
@@ -243,4 +249,4 @@ def _one_line(purpose: str) -> Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         text = "; ".join(_STAMP.sub("", line).strip() for line in str(error).splitlines() if line.strip())
-        raise HypervisorError(f"{purpose}: {text}") from error
+        raise HypervisorError(f"{purpose}: {text[:_LONGEST_REASON]}") from error

@@ -114,7 +114,7 @@ class Reconciler:
                     if self.degraded != str(error):
                         self._log.error("host-degraded", error=str(error))
                     self.degraded = str(error)
-                except Exception:
+                except Exception:  # noqa: BLE001  # a fault in one round must not end the worker
                     self._log.exception("round-failed")
                     self.degraded = "a round of the reconciler failed: see the worker's log"
                 await self._pause()
@@ -210,7 +210,7 @@ class Reconciler:
                 log.warning("try-again", action=type(action).__name__, error=str(error))
                 self._delay(work, str(error))
             else:
-                log.error("vm-failed", action=type(action).__name__, error=str(error))
+                log.error("vm-failed", action=type(action).__name__, error=str(error))  # noqa: TRY400  # one line says it
                 self._journal.put(Entry(vm=failed(work, str(error), created=created)))
         except Exception:
             log.exception("work-failed", action=type(action).__name__)

@@ -11,8 +11,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from typing import Any
 
 from shoal.bus.protocol import Bus, StateStream
@@ -45,27 +44,26 @@ class Host:
     journal: Journal
     role: Role = "host"
     underlay: str = ""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the workers of one process share. `gate` bounds how many of them read and claim at once."""
+
+    bus: Bus
+    stream: StateStream
+    gate: Callable[[], AbstractAsyncContextManager[object]]
+    rng: random.Random
+    version: str
 
 
 class Worker:
-    """One host's worker. `gate` bounds how many workers of one process read and claim at once."""
+    """One host's worker."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        stream: StateStream,
-        host: Host,
-        *,
-        gate: Callable[[], AbstractAsyncContextManager[object]],
-        rng: random.Random,
-        log: Any,
-    ) -> None:
-        self._bus = bus
-        self._stream = stream
+    def __init__(self, process: Process, host: Host, log: Any) -> None:
+        self._process = process
         self._host = host
-        self._gate = gate
-        self._rng = rng
         self._log = log.bind(host=host.name)
         self._parts: _Parts | None = None
 
@@ -77,8 +75,10 @@ class Worker:
         """
         host = self._host
         async with self._opened() as facts:
-            self._log.info("host-opened", role=host.role, hypervisor=facts.version, incarnation=host.journal.incarnation)
-            parts = self._parts = _Parts(self, facts)
+            self._log.info(
+                "host-opened", role=host.role, hypervisor=facts.version, incarnation=host.journal.incarnation
+            )
+            parts = self._parts = _Parts(self._process, host, facts, self._log)
             await self._subscribe(parts)
             async with asyncio.TaskGroup() as group:
                 group.create_task(parts.heart.run())
@@ -109,10 +109,10 @@ class Worker:
         await parts.reporter.subscribe()
         while True:
             try:
-                await self._bus.settle()
+                await self._process.bus.settle()
             except Unavailable as error:
                 self._log.warning("subscribing-waits", error=error.message)
-                await asyncio.sleep(self._rng.uniform(0.5, 1.5))
+                await asyncio.sleep(self._process.rng.uniform(0.5, 1.5))
             else:
                 return
 
@@ -120,9 +120,9 @@ class Worker:
 class _Parts:
     """What exists once the host is open."""
 
-    def __init__(self, worker: Worker, facts: Facts) -> None:
-        host, bus, rng, log = worker._host, worker._bus, worker._rng, worker._log
-        self.host, self.facts = host, facts
+    def __init__(self, process: Process, host: Host, facts: Facts, log: Any) -> None:
+        bus, rng = process.bus, process.rng
+        self.process, self.host, self.facts = process, host, facts
         self.session = f"{rng.getrandbits(96):024x}"
         self.desired = DesiredState(host.name, host.journal.incarnation)
         self.links = HostLinks(host.network, self.desired, host.underlay, log)
@@ -140,11 +140,11 @@ class _Parts:
         )
         self.reader = StateReader(
             bus,
-            worker._stream,
+            process.stream,
             self.desired,
             changed=self.reconciler.wake,
             done=self.reconciler.obeyed,
-            gate=worker._gate,
+            gate=process.gate,
             rng=rng,
             log=log,
         )
@@ -154,7 +154,7 @@ class _Parts:
             host.journal,
             pulse=self.pulse,
             acknowledged=self.acknowledged,
-            gate=worker._gate,
+            gate=process.gate,
             rng=rng,
             log=log,
         )
@@ -166,7 +166,7 @@ class _Parts:
             host=host.name,
             incarnation=host.journal.incarnation,
             session=self.session,
-            version=version("shoal"),
+            version=self.process.version,
             role=host.role,
             machine=host.machine.identity,
             underlay=host.underlay,
@@ -185,7 +185,7 @@ class _Parts:
             host=host.name,
             incarnation=host.journal.incarnation,
             session=self.session,
-            version=version("shoal"),
+            version=self.process.version,
             role=host.role,
             underlay=host.underlay,
             capacity=host.machine.capacity(),

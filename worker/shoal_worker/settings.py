@@ -57,10 +57,13 @@ def default_state(environ: Mapping[str, str], *, root: bool) -> Path:
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="shoal-worker", description="Runs the VMs of a Shoal cluster on this host, and builds its tunnels."
+        prog="shoal-worker",
+        description="Runs the VMs of a Shoal cluster on this host, and builds its tunnels.",
     )
     add = parser.add_argument
-    add("--server", default=environ.get("NATS_URL") or DEFAULT_SERVER, help="NATS URL (NATS_URL; %(default)s)")
+    add(
+        "--server", default=environ.get("NATS_URL") or DEFAULT_SERVER, help="NATS URL (NATS_URL; %(default)s)"
+    )
     add("--host", default=socket.gethostname(), help="this host's name in the cluster (%(default)s)")
     add("--role", choices=("host", "edge"), default="host", help="`edge`: taps and segments, no guests")
     state = default_state(environ, root=os.geteuid() == 0)
@@ -76,9 +79,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def parse(
-    arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] | None = None
-) -> Settings:
+def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from a command line. Leaves by SystemExit(2), with a message, when it makes no sense."""
     parser = _parser(os.environ if environ is None else environ)
     found = parser.parse_args(arguments)

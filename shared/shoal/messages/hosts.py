@@ -114,7 +114,7 @@ def go_duration(seconds: float) -> str:
 class Hosts(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """Hosts with their load."""
 
-    items: tuple[HostRow, ...] = ()
+    items: tuple[HostRow, ...]
 
     def display(self) -> Display:
         """Show the peer's columns; `state`, `accelerator`, `version`, … only when they are named."""
@@ -158,7 +158,7 @@ class ListHosts(Request[Hosts], frozen=True, kw_only=True, omit_defaults=True):
 class Mesh(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """Every host of the cluster, the head too."""
 
-    items: tuple[HostRow, ...] = ()
+    items: tuple[HostRow, ...]
 
     def display(self) -> Display:
         """Show which hosts there are and how they are."""

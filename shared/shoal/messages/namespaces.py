@@ -21,7 +21,7 @@ class NamespaceRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Namespaces(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The namespaces of the cluster."""
 
-    items: tuple[NamespaceRow, ...] = ()
+    items: tuple[NamespaceRow, ...]
 
     def display(self) -> Display:
         """Show `namespace | vms | vlans | active`."""

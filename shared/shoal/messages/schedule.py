@@ -79,7 +79,7 @@ class PlannedVM(msgspec.Struct, frozen=True, kw_only=True):
 class Planned(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """A plan: who goes where."""
 
-    items: tuple[PlannedVM, ...] = ()
+    items: tuple[PlannedVM, ...]
 
     def display(self) -> Display:
         """Show `vm | dst`."""
@@ -137,7 +137,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class ScheduleRuns(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The runs of a namespace's scheduler, oldest first."""
 
-    items: tuple[ScheduleRow, ...] = ()
+    items: tuple[ScheduleRow, ...]
 
     def display(self) -> Display:
         """Show `start | end | state | launched | failures | total | hosts`."""

@@ -23,7 +23,7 @@ class TapRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Taps(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The taps of a namespace."""
 
-    items: tuple[TapRow, ...] = ()
+    items: tuple[TapRow, ...]
 
     def display(self) -> Display:
         """Show `bridge | tap | vlan`; `host`, `ip` and `alias` only when named."""

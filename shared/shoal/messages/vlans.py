@@ -19,7 +19,7 @@ class VLANRow(msgspec.Struct, frozen=True, kw_only=True):
 class VLANs(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The VLAN aliases of a namespace."""
 
-    items: tuple[VLANRow, ...] = ()
+    items: tuple[VLANRow, ...]
 
     def display(self) -> Display:
         """Show `alias | vlan`."""

@@ -198,7 +198,7 @@ def _cells(row: VMRow) -> dict[str, str | int]:
 class VMs(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The VMs of a namespace. `brief` is what `vm info summary` asked for."""
 
-    items: tuple[VMRow, ...] = ()
+    items: tuple[VMRow, ...]
     brief: bool = False
 
     def display(self) -> Display:

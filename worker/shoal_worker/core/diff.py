@@ -40,8 +40,8 @@ def diff(
     """
     waiting, broken = waiting or {}, broken or {}
     named: defaultdict[VMKey, list[str]] = defaultdict(list)
-    for guest in guests.values():
-        named[guest.namespace, guest.name].append(guest.instance)
+    for each in guests.values():
+        named[each.namespace, each.name].append(each.instance)
     work = []
     for record in records:
         key = (record.namespace, record.name)

@@ -42,9 +42,9 @@ class SerialConsole:
         """Seconds since the guest's kernel started, by the guest's own clock."""
         return int((await self._answer("uptime", ("UPTIME",), timeout_s)).split()[1])
 
-    async def poweroff(self) -> None:
-        """Let the guest turn itself off; there is no answer."""
-        await self._say("poweroff")
+    async def poweroff(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        """Let the guest turn itself off; returns when it has heard, for what is unread when we leave is lost."""
+        await self._answer("poweroff", ("POWEROFF",), timeout_s)
 
     async def _say(self, command: str) -> None:
         # The empty line ends what an earlier client may have left half-said.

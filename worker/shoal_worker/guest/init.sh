@@ -87,7 +87,10 @@ obey() {
 		read -r up _ < /proc/uptime
 		echo "UPTIME ${up%%.*}"
 		;;
-	poweroff) poweroff -f ;;
+	poweroff)
+		echo POWEROFF
+		poweroff -f
+		;;
 	*) echo "UNKNOWN $1" ;;
 	esac
 }

@@ -1,0 +1,47 @@
+# Everything that CI and people run. `make demo` and `make test` install what is missing and say so.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu \
+	qemu-system-x86 qemu-utils tcpdump busybox-static iproute2 util-linux
+TESTS ?= tests
+PYTEST_FLAGS ?=
+
+.PHONY: help setup packages demo test check bench docs clean
+
+help:  ## say what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: packages $(VENV)/.installed  ## install what is missing: Debian packages (as root) and the virtual environment
+
+packages:
+	@packaging/install-packages $(PACKAGES)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "setup: installing Shoal and its tools into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## run the main job: a lab of three hosts, two namespaces, real guests and tunnels
+	@$(BIN)/python -m shoal_worker.lab.demo
+
+test: setup  ## run all tests: unit, transcripts, component, system
+	@$(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)
+
+check: setup  ## ruff, mypy, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup  ## measure, and print one table
+	@$(BIN)/python benchmarks/schedule.py
+
+docs: setup  ## write the pages that are generated from the code
+	@$(BIN)/python -m shoal.cli.reference > docs/commands.md
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,74 @@
+"""Puts together a host on real parts: libvirt, the kernel's network, /proc, a journal on disk.
+
+Refuses to know the bus. libvirt and pyroute2 are imported here, late: `--simulate` needs neither, and a missing one
+is said in one line.
+"""
+
+from __future__ import annotations
+
+import os
+
+from shoal.errors import Unavailable
+from shoal_worker.cache_folder import cache_folder
+from shoal_worker.guest import image_in
+from shoal_worker.hypervisor import Hypervisor
+from shoal_worker.journal import FileJournal
+from shoal_worker.machine import LinuxMachine, address_towards
+from shoal_worker.network import Network
+from shoal_worker.no_guests import NoGuests
+from shoal_worker.reconciler import Limits
+from shoal_worker.service import Host
+from shoal_worker.settings import Settings
+
+_EMBED = "qemu:///embed"
+
+
+async def real_host(settings: Settings, new_incarnation: str) -> Host:
+    """The host that the worker runs on. `new_incarnation` is its identity if it has none yet.
+
+    Unavailable when privilege or a Python package is missing; HypervisorError when there is no usable QEMU.
+    """
+    if os.geteuid() != 0:
+        raise Unavailable(
+            "shoal-worker needs root for network interfaces and guests: start it as root, or try --simulate"
+        )
+    return Host(
+        name=settings.host,
+        role=settings.role,
+        underlay=settings.underlay or address_towards(*settings.server_address),
+        hypervisor=NoGuests() if settings.role == "edge" else await _hypervisor(settings),
+        network=_network(),
+        machine=LinuxMachine(),
+        journal=FileJournal(settings.state, lambda: new_incarnation),
+        limits=Limits(creations=settings.creations),
+    )
+
+
+def _network() -> Network:
+    try:
+        from shoal_worker.netlink_network import NetlinkNetwork  # noqa: PLC0415  # simulations need no pyroute2
+    except ImportError as error:
+        raise _missing(error) from error
+    return NetlinkNetwork()
+
+
+async def _hypervisor(settings: Settings) -> Hypervisor:
+    try:
+        # simulations and edges need no libvirt
+        from shoal_worker.accelerator import choose_accelerator  # noqa: PLC0415  # see above
+        from shoal_worker.libvirt_hypervisor import LibvirtHypervisor  # noqa: PLC0415  # see above
+    except ImportError as error:
+        raise _missing(error) from error
+    cache = cache_folder(os.environ, root=True)
+    accelerator = await choose_accelerator(settings.accelerator, cache=cache, image=image_in(cache / "guest"))
+    return LibvirtHypervisor(
+        settings.state,
+        host=settings.host,
+        accelerator=accelerator,
+        cache=cache,
+        uri="embed" if settings.hypervisor_uri == _EMBED else settings.hypervisor_uri,
+    )
+
+
+def _missing(error: ImportError) -> Unavailable:
+    return Unavailable(f"the Python package {error.name} is missing: `pip install 'shoal[worker]'`")

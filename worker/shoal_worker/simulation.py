@@ -1,0 +1,44 @@
+"""Puts together simulated hosts: guests, links, machine and journal in memory, the worker's own code around them.
+
+Refuses to know the bus.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from shoal.messages.desired import Role
+from shoal_worker.hypervisor import Hypervisor
+from shoal_worker.journal import MemoryJournal
+from shoal_worker.machine import SimulatedMachine
+from shoal_worker.no_guests import NoGuests
+from shoal_worker.reconciler import Limits
+from shoal_worker.service import Host
+from shoal_worker.settings import Settings
+from shoal_worker.simulated_guests import SimulatedHypervisor
+from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
+
+#: nothing changes behind a simulated worker's back, so that looking is for safety only
+_RELIST_S = 30.0
+_FIRST_ADDRESS = IPv4Address("10.128.0.1")
+
+
+def simulated_hosts(settings: Settings, rng: random.Random) -> Iterator[Host]:
+    """The hosts of the range, and the head in its role."""
+    roles: dict[str, Role] = dict.fromkeys(settings.hosts, "host")
+    if settings.head:
+        roles[settings.head] = "host" if settings.head_worker else "edge"
+    for index, (name, role) in enumerate(roles.items()):
+        hypervisor: Hypervisor = NoGuests() if role == "edge" else SimulatedHypervisor()
+        yield Host(
+            name=name,
+            role=role,
+            underlay=str(_FIRST_ADDRESS + index),
+            hypervisor=hypervisor,
+            network=SimulatedNetwork(SimulatedKernel()),
+            machine=SimulatedMachine(name),
+            journal=MemoryJournal(f"{rng.getrandbits(96):024x}"),
+            limits=Limits(creations=settings.creations, relist_s=_RELIST_S),
+        )
