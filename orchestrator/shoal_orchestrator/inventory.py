@@ -36,6 +36,8 @@ from shoal_orchestrator.store import Store
 LOG = structlog.get_logger("shoal.inventory")
 INVENTORY_TIMEOUT_S = 5.0
 TICK_S = 0.5
+#: how long another worker of the same host must be silent before its host is given away
+TAKEOVER_S = 2.5
 
 #: called with each VM status that is news: host, what was known before, what is known now
 VMListener = Callable[[str, VMStatus | None, VMStatus], None]
@@ -101,12 +103,18 @@ class HostInventory:
                     current is None
                     or carried_out(record, self.status(record))
                     or self.state(record.host) in ("lost", "suspect")
+                    or self._set_up_anew(record)
                 ):
                     del open_[instance]
             progress(total - len(open_))
             return not open_
 
         await self.wait_for(done)
+
+    def _set_up_anew(self, record: LaunchRecord) -> bool:
+        """Whether the record is for an earlier incarnation of its host: nobody will carry it out."""
+        host = self._store.model.hosts.get(record.host)
+        return host is not None and host.incarnation != record.incarnation
 
     def _tell(self) -> None:
         for news in self._news:
@@ -141,13 +149,9 @@ class HostInventory:
 
     async def _grant(self, claim: Claim) -> Claimed:
         seen = self.hosts[claim.host]
-        now = asyncio.get_running_loop().time()
-        if seen.session not in ("", claim.session) and host_state(seen.heard_at, now) == "alive":
-            raise Conflict(
-                f"cannot claim host {claim.host}: another worker has it (its heartbeats arrive); "
-                "stop that one, or give this one another --host name"
-            )
-        seen.session, seen.heard_at = claim.session, now
+        if seen.session not in ("", claim.session):
+            await self._check_silent(claim, seen)
+        seen.session, seen.heard_at = claim.session, asyncio.get_running_loop().time()
         seen.reports, seen.instances, seen.segments, seen.taps = -1, {}, set(), {}
         record = HostRecord(
             name=claim.host,
@@ -167,6 +171,18 @@ class HostInventory:
         return Claimed(
             store=fence.store, epoch=fence.epoch, head=cluster is not None and cluster.head == claim.host
         )
+
+    async def _check_silent(self, claim: Claim, seen: SeenHost) -> None:
+        """Refuse a claim while another worker's heartbeats arrive. One that was killed just now sends no more."""
+        loop = asyncio.get_running_loop()
+        heard_at, deadline = seen.heard_at, loop.time() + TAKEOVER_S
+        while host_state(seen.heard_at, loop.time()) == "alive" and loop.time() < deadline:
+            if seen.heard_at > heard_at:
+                raise Conflict(
+                    f"cannot claim host {claim.host}: another worker has it (its heartbeats arrive); "
+                    "stop that one, or give this one another --host name"
+                )
+            await asyncio.sleep(TAKEOVER_S / 10)
 
     def _on_heartbeat(self, message: Message) -> None:
         beat = codec.decode(message.body, Heartbeat, limit=codec.MAX_COMMAND_BYTES)

@@ -17,7 +17,9 @@ async def test_batch_is_stored_whole_and_numbered_without_gaps(nats_url):
         state = JetStreamState(bus)
         await state.ensure(replicas=1)
         fence = await state.put(Write(subjects.FENCE, b"{}", expect=0))
-        writes = [Write(subjects.LEASE, b"1")] + [Write(f"shoal.launch.h.n.v{i}", b"%d" % i) for i in range(999)]
+        writes = [Write(subjects.LEASE, b"1")] + [
+            Write(f"shoal.launch.h.n.v{i}", b"%d" % i) for i in range(999)
+        ]
         last = await state.commit(writes, fence=fence)
         found = await state.read("shoal.launch.h.>")
         assert [(s.subject, s.body) for s in found] == [(w.subject, w.body) for w in writes[1:]]
@@ -50,7 +52,9 @@ async def test_refused_messages_are_not_republished(nats_url):
         await worker.subscribe(subjects.stored("shoal.launch.h.>"), seen.put_nowait)
         await worker.settle()
         with pytest.raises(Fenced):
-            await state.commit([Write(subjects.LEASE, b""), Write("shoal.launch.h.n.v", b"no")], fence=fence + 7)
+            await state.commit(
+                [Write(subjects.LEASE, b""), Write("shoal.launch.h.n.v", b"no")], fence=fence + 7
+            )
         await state.commit([Write(subjects.LEASE, b""), Write("shoal.launch.h.n.v", b"yes")], fence=fence)
         message = await asyncio.wait_for(seen.get(), 5)
         assert (subjects.unstored(message.subject), message.body) == ("shoal.launch.h.n.v", b"yes")

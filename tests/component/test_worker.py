@@ -106,7 +106,9 @@ class Leader:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            pytest.fail(f"not within {DEADLINE_S} s: {what}; reported: {self.vms} {self.taps} {self.segments}")
+            pytest.fail(
+                f"not within {DEADLINE_S} s: {what}; reported: {self.vms} {self.taps} {self.segments}"
+            )
 
     async def until_vm(self, instance: str, state: str, revision: int) -> VMStatus:
         def reached() -> bool:
@@ -138,12 +140,13 @@ class Rig:
         self.hypervisor = SimulatedHypervisor()
         self.kernel = SimulatedKernel()
         self.journal = MemoryJournal(INCARNATION)
+        self.rng = random.Random(1)
 
     @contextlib.asynccontextmanager
     async def worker(self, url: str) -> AsyncIterator[NatsBus]:
         async with await connect(url, name="worker") as bus:
             gate = asyncio.Semaphore(8)
-            process = Process(bus, JetStreamState(bus), lambda: gate, random.Random(1), "test")
+            process = Process(bus, JetStreamState(bus), lambda: gate, self.rng, "test")
             host = Host(
                 name=HOST,
                 hypervisor=self.hypervisor,
@@ -171,7 +174,9 @@ async def leader(nats_url):
         yield leader
 
 
-def record(name: str = "a", *, instance: str = "i1", revision: int = 1, power: str = "paused", **more: object):
+def record(
+    name: str = "a", *, instance: str = "i1", revision: int = 1, power: str = "paused", **more: object
+):
     port = Port(
         bridge="lan",
         vlan=100,
@@ -197,7 +202,9 @@ def record(name: str = "a", *, instance: str = "i1", revision: int = 1, power: s
     return msgspec.structs.replace(launch, **more)
 
 
-def segment(revision: int = 1, *, removed: bool = False, peers: dict[str, str] | None = None) -> SegmentRecord:
+def segment(
+    revision: int = 1, *, removed: bool = False, peers: dict[str, str] | None = None
+) -> SegmentRecord:
     return SegmentRecord(
         vni=VNI,
         revision=revision,
@@ -258,7 +265,10 @@ async def test_vm_waits_for_its_segment(nats_url, leader):
     rig = Rig()
     async with rig.worker(nats_url):
         await leader.put(record())
-        await leader.until("waiting", lambda: "waiting for segment lan/100" in leader.vms["i1"].reason if leader.vms else False)
+        await leader.until(
+            "waiting",
+            lambda: "waiting for segment lan/100" in leader.vms["i1"].reason if leader.vms else False,
+        )
         assert not rig.hypervisor.guests
         await leader.put(segment())
         await leader.until_vm("i1", "BUILDING", 1)
@@ -309,7 +319,9 @@ async def test_record_for_another_incarnation_is_not_acted_on(nats_url, leader):
         await leader.put(record())
         await leader.until_vm("i1", "BUILDING", 1)
         assert set(rig.hypervisor.guests) == {"i1"}
-        await leader.until("warned", lambda: any("another incarnation" in w for w in leader.beats[-1].warnings))
+        await leader.until(
+            "warned", lambda: any("another incarnation" in w for w in leader.beats[-1].warnings)
+        )
 
 
 async def test_poison_record_is_set_aside(nats_url, leader):

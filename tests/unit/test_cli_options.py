@@ -73,6 +73,7 @@ def test_outputs(word: str, mode: str) -> None:
         (["--timeout", "-1"], "invalid timeout `-1`"),
         (["--timeout", "nan"], "invalid timeout `nan`"),
         (["-e", "a", "vm", "info"], "give either"),
+        (["vm", "start", "\udcff"], "the argument '\\udcff' is not text"),
     ],
 )
 def test_wrong_options(arguments: list[str], message: str) -> None:

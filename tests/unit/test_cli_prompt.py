@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import create_app_session, get_app
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -168,8 +168,13 @@ async def test_the_tab_key_completes(
     session: Session, cluster: Cluster, keys: PipeInput, tmp_path: Path
 ) -> None:
     """Tab completes the word, and adds a space."""
-    keys.send_text("ech\ta\r\x04")
-    assert (await prompted(session, cluster, tmp_path))[1] == "a\n"
+    keys.send_text("ech\t")
+    running = asyncio.create_task(prompted(session, cluster, tmp_path))
+    while get_app().current_buffer.text != "echo ":  # the buffer tells nobody
+        assert not running.done()
+        await asyncio.sleep(0.005)
+    keys.send_text("a\r\x04")
+    assert (await running)[1] == "a\n"
 
 
 async def test_an_unwritable_home_is_no_error(

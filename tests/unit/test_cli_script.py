@@ -167,7 +167,7 @@ def test_a_value_that_does_not_fit_is_no_syntax() -> None:
 @pytest.mark.parametrize(
     ("make", "message", "exit_code"),
     [
-        (lambda path: None, "no such file", 5),
+        (lambda _: None, "no such file", 5),
         (lambda path: path.mkdir(), "Is a directory", 1),
         (lambda path: path.write_bytes(b"\xff\xfe"), "it is not text in UTF-8", 1),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -363,10 +364,8 @@ def test_long_lists_are_quick(grammar: Grammar) -> None:
 def test_any_words_are_a_request_or_a_usage_error(words: list[str]) -> None:
     """Whatever is typed, the answer is a request or an error of ours."""
     grammar = Grammar(ALL)
-    try:
+    with suppress(InvalidRequest):
         assert isinstance(grammar.parse(words), Request)
-    except InvalidRequest as error:
-        assert error.message
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ def spelled(element: Element) -> list[list[str]]:
 
 
 def sequences(elements: tuple[Element, ...]) -> list[list[str]]:
-    return [sum(parts, []) for parts in product(*map(spelled, elements))]
+    return [list(chain.from_iterable(parts)) for parts in product(*map(spelled, elements))]
 
 
 def fields(elements: tuple[Element, ...]) -> set[str]:

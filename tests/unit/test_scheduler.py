@@ -317,7 +317,7 @@ def naive(items: list[Item], views: list[HostView], policy: Policy, relative: bo
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     demands(constrained=False),
     host_views(constrained=False, most=6),
@@ -366,7 +366,7 @@ def tight(draw: st.DrawFn) -> tuple[list[Item], list[HostView]]:
     views[0] = msgspec.structs.replace(views[0], load=Load(vms=draw(st.integers(0, 1))))
     views[1] = msgspec.structs.replace(views[1], quota=Quota(vcpus=draw(st.sampled_from([-1, 4, 6]))))
     items: list[Item] = []
-    for number in range(draw(st.integers(3, 7))):
+    for number in range(draw(st.integers(3, 6))):
         leaders = [item.names[0] for item in items if item.coschedule != 0]
         items.append(
             Item(
@@ -393,7 +393,7 @@ def agrees_with_brute_force(items: list[Item], views: list[HostView], **argument
     assert check(placement, items, views, residents) == []
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(demands(most=3), host_views(most=3), st.sampled_from(POLICIES), st.booleans())
 def test_any_small_demand_is_placed_exactly_when_it_can_be(
     items: list[Item], views: list[HostView], policy: Policy, relative: bool
@@ -402,7 +402,7 @@ def test_any_small_demand_is_placed_exactly_when_it_can_be(
     agrees_with_brute_force(items, views, policy=policy, relative=relative)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(tight())
 def test_room_that_is_there_is_found(demand: tuple[list[Item], list[HostView]]) -> None:
     """Where limits, quotas and groups compete for the last room, a demand is refused only if nothing fits."""

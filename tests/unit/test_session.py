@@ -437,7 +437,7 @@ async def test_partly_done(session: Session, cluster: Cluster) -> None:
     assert (await session.run("vm start a,b")).exit_code == 1
 
 
-async def test_words_are_not_split_again(session: Session, cluster: Cluster) -> None:
+async def test_words_are_not_split_again(session: Session) -> None:
     """A program's arguments are words already: spaces, quotes and `#` in them stay."""
     outcome = await session.run_words(["echo", "a  b", "#", "'x"])
     assert outcome.text == "a  b # 'x"

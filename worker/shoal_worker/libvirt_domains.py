@@ -19,8 +19,8 @@ from shoal_worker.core.domain_xml import METADATA_URI, Identity, read_identity, 
 from shoal_worker.core.ledger import Happened, Seen
 from shoal_worker.hypervisor import GuestState, HypervisorError
 
-# libvirt reads this once, when it is imported, and would else warn on stderr of every guest that it starts.
-os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:stderr")
+# libvirt reads this once, when it is imported, and would else warn on stderr of every guest that runs as root.
+os.environ.setdefault("LIBVIRT_LOG_FILTERS", "4:qemu 4:security")
 
 import libvirt  # noqa: E402 - after the line above
 

@@ -12,14 +12,28 @@ from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.model import Model
 
 
-def gone(record: LaunchRecord) -> LaunchRecord:
+def incarnation_of(model: Model, record: LaunchRecord | TapRecord) -> str:
+    """The incarnation of the record's host now: what ends something is for whoever has the host's name."""
+    host = model.hosts.get(record.host)
+    return host.incarnation if host else record.incarnation
+
+
+def gone(model: Model, record: LaunchRecord) -> LaunchRecord:
     """The record that ends a VM for good."""
-    return replace(record, revision=record.revision + 1, power="gone", ports=())
+    return replace(
+        record,
+        revision=record.revision + 1,
+        power="gone",
+        ports=(),
+        incarnation=incarnation_of(model, record),
+    )
 
 
-def removed(record: TapRecord) -> TapRecord:
+def removed(model: Model, record: TapRecord) -> TapRecord:
     """The record that removes a host tap."""
-    return replace(record, revision=record.revision + 1, removed=True)
+    return replace(
+        record, revision=record.revision + 1, removed=True, incarnation=incarnation_of(model, record)
+    )
 
 
 def empty_namespace(model: Model, name: str) -> Changes:
@@ -27,8 +41,8 @@ def empty_namespace(model: Model, name: str) -> Changes:
     changes = Changes()
     record = model.namespaces[name]
     changes.put(replace(record, clearing=True, queueing=False))
-    changes.put(*(gone(vm) for vm in model.launches[name].values()))
-    changes.put(*(removed(tap) for tap in model.taps[name].values() if not tap.removed))
+    changes.put(*(gone(model, vm) for vm in model.launches[name].values()))
+    changes.put(*(removed(model, tap) for tap in model.taps[name].values() if not tap.removed))
     changes.delete(*model.everything_of(name))
     return changes
 

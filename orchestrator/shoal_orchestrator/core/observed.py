@@ -49,13 +49,16 @@ class View(msgspec.Struct, frozen=True):
     uptime_s: float = 0.0
 
 
-def view(record: LaunchRecord, status: VMStatus | None, host: HostState) -> View:
+def view(record: LaunchRecord, status: VMStatus | None, host: HostState, incarnation: str = "") -> View:
     """What is wanted of a VM and what its host says of it, as one state.
 
-    A VM on a lost host is LOST; one that its host has not spoken of yet is BUILDING, or QUIT when it is off.
+    A VM on a lost host is LOST, and so is one that was launched on an earlier `incarnation` of its host; one that
+    its host has not spoken of yet is BUILDING, or QUIT when it is off.
     """
     if host == "lost" and record.power != "off":
         return View("LOST", f"host {record.host} has not been heard of")
+    if incarnation not in ("", record.incarnation) and record.power != "off":
+        return View("LOST", f"host {record.host} was set up anew since, and does not have it")
     if status is None or status.instance != record.instance:
         return View("QUIT" if record.power == "off" else "BUILDING")
     return View(status.state, status.reason, status.pid, status.uptime_s)

@@ -114,7 +114,7 @@ async def _settled(leader: Leader, tap: TapRecord) -> None:
 
 async def _remove(leader: Leader, *taps: TapRecord) -> None:
     changes = Changes()
-    changes.put(*(removed(tap) for tap in taps))
+    changes.put(*(removed(leader.model, tap) for tap in taps))
     await leader.commit(changes)
     await leader.inventory.wait_for(
         lambda: all(

@@ -25,7 +25,7 @@ from shoal.messages.vms import (
     VMs,
 )
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.clearing import gone
+from shoal_orchestrator.core.clearing import gone, incarnation_of
 from shoal_orchestrator.core.observed import View, view
 from shoal_orchestrator.core.targets import ALL, resolve
 from shoal_orchestrator.handlers.paging import page
@@ -34,7 +34,13 @@ from shoal_orchestrator.leader import Call, Leader
 
 def view_of(leader: Leader, record: LaunchRecord) -> View:
     """What a user reads of a VM now."""
-    return view(record, leader.inventory.status(record), leader.inventory.state(record.host))
+    host = leader.model.hosts.get(record.host)
+    return view(
+        record,
+        leader.inventory.status(record),
+        leader.inventory.state(record.host),
+        host.incarnation if host else "",
+    )
 
 
 async def list_vms(leader: Leader, namespace: str, request: ListVMs, _: Call) -> VMs:
@@ -102,13 +108,12 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
 
 def relaunched(leader: Leader, record: LaunchRecord) -> LaunchRecord:
     """A VM that has ended, as a new instance on its host."""
-    host = leader.model.hosts.get(record.host)
     return replace(
         record,
         revision=record.revision + 1,
         power="running",
         instance=token(leader.ids, 96),
-        incarnation=host.incarnation if host else record.incarnation,
+        incarnation=incarnation_of(leader.model, record),
     )
 
 
@@ -127,7 +132,10 @@ async def _power(
     changed: list[LaunchRecord] = []
     for record in found:
         if view_of(leader, record).state in allowed:
-            changed.append(replace(record, revision=record.revision + 1, power=power))
+            incarnation = incarnation_of(leader.model, record)
+            changed.append(
+                replace(record, revision=record.revision + 1, power=power, incarnation=incarnation)
+            )
         elif not everyone:
             failures.append(_state_error(record, "VM state error: {vm}"))
     changes.put(*changed)
@@ -153,7 +161,7 @@ async def kill_vms(leader: Leader, namespace: str, request: KillVMs, call: Call)
         found,
         failures,
         power="off",
-        allowed=("BUILDING", "RUNNING", "PAUSED"),
+        allowed=("BUILDING", "RUNNING", "PAUSED", "LOST"),
         everyone=request.target == ALL,
         verb="killing",
     )
@@ -219,7 +227,7 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
         elif not everyone:
             failures.append(_state_error(record, "VM state error: {vm}"))
     changes = Changes()
-    changes.put(*(gone(record) for record in flushed))
+    changes.put(*(gone(leader.model, record) for record in flushed))
     if failures and not flushed and len(failures) == 1:
         raise _raised(failures[0])
     reply = Changed(vms=fold(r.name for r in flushed), count=len(flushed), failures=tuple(failures))

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn, TextIO
 
 from shoal.cli import programs
@@ -21,6 +22,7 @@ from shoal.console.modifiers import Settings
 from shoal.console.session import DEFAULT_NAMESPACE, Session, console_grammar
 from shoal.errors import InvalidRequest, ShoalError
 from shoal.messages.catalogue import COMMANDS
+from shoal.version import version
 
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
@@ -31,13 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     The codes are DESIGN.md section 7's; 130 after Ctrl-C and 141 when nobody reads the output, as shells have it.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # a name that the terminal's encoding lacks is shown as an escape, and is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     printer = Printer(sys.stdout, sys.stderr, os.environ)
     try:
         options = parse_options(
             sys.argv[1:] if arguments is None else arguments, os.environ, DEFAULT_NAMESPACE
         )
         if options.help or options.version:
-            printer.line(HELP if options.help else f"shoal {_version()}")
+            printer.line(HELP if options.help else f"shoal {version()}")
             return 0
         if options.words and options.words[0] in (*programs.PROGRAMS, *programs.LATER):
             if options.server != (os.environ.get("NATS_URL") or DEFAULT_SERVER):
@@ -65,7 +70,7 @@ async def _run(options: Options, printer: Printer) -> int:
             grammar,
             namespace=options.namespace,
             settings=Settings(mode=options.output),
-            version=_version(),
+            version=version(),
             read=reader,
             shell=run_program,
         )
@@ -113,7 +118,7 @@ async def _prompt(session: Session, connection: Connection, printer: Printer) ->
     from shoal.cli.known import KnownValues  # noqa: PLC0415  # only a prompt completes
     from shoal.cli.prompt import run_prompt  # noqa: PLC0415  # prompt-toolkit takes 150 ms to import
 
-    printer.line(f"shoal {_version()}: `help` lists the commands, `exit` or Ctrl-D leaves")
+    printer.line(f"shoal {version()}: `help` lists the commands, `exit` or Ctrl-D leaves")
     known = KnownValues(connection.ask, session.grammar)
     return await run_prompt(session, printer, known, os.environ)
 
@@ -150,15 +155,6 @@ async def run_program(program: Sequence[str]) -> str:
 
 def _decoded(output: bytes) -> str:
     return output.decode(errors="replace").strip()
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # 20 ms, seldom needed
-
-    try:
-        return version("shoal")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _complain(error: ShoalError) -> None:

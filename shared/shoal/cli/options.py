@@ -58,6 +58,9 @@ def parse_options(
     arguments: Sequence[str], environment: Mapping[str, str], default_namespace: str
 ) -> Options:
     """Read the arguments (without the program's name). Raises UsageError."""
+    for argument in arguments:
+        if not _is_text(argument):
+            raise UsageError(f"the argument {argument!r} is not text in UTF-8")
     left = list(arguments)
     given: dict[str, str] = {}
     lines: list[str] = []
@@ -89,6 +92,14 @@ def parse_options(
         help="-h" in given or "--help" in given,
         version="--version" in given,
     )
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _output(text: str) -> Mode:

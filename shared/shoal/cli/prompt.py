@@ -16,7 +16,6 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.patch_stdout import patch_stdout
 
 from shoal.cli.known import KnownValues
 from shoal.cli.printing import Printer
@@ -41,8 +40,7 @@ async def run_prompt(
     colour = not environment.get("NO_COLOR")
     while True:
         try:
-            with patch_stdout():
-                line = await prompt.prompt_async(_message(session.namespace, colour=colour))
+            line = await prompt.prompt_async(_message(session.namespace, colour=colour))
         except KeyboardInterrupt:
             # Ctrl-C while typing drops the line
             continue

@@ -18,14 +18,15 @@ class NotSupported(Request[Done], frozen=True, kw_only=True):
     verb: ClassVar[str] = "not-supported"
     words: ClassVar[tuple[str, ...]] = (
         *(".env [arguments...]", "background [arguments...]", "background-status [arguments...]"),
-        *("capture netflow [arguments...]", "cc [arguments...]", "clear cc [arguments...]"),
+        *("capture netflow [arguments...]", "cc [arguments...]", "check", "clear cc [arguments...]"),
         *("clear deploy [arguments...]", "clear optimize [arguments...]", "clear pipe [arguments...]"),
         *("clear plumb [arguments...]", "clear router [arguments...]", "clear vnc [arguments...]"),
         *("debug [arguments...]", "deploy [arguments...]", "dnsmasq [arguments...]", "log [arguments...]"),
         *("mesh dial [arguments...]", "mesh dot [arguments...]", "mesh hangup [arguments...]"),
-        *("optimize [arguments...]", "pipe [arguments...]", "plumb [arguments...]", "router [arguments...]"),
-        *("vm launch container [arguments...]", "vm net bond [arguments...]", "vnc [arguments...]"),
-        "web [arguments...]",
+        *("ns snapshot [arguments...]", "nuke", "optimize [arguments...]", "pipe [arguments...]"),
+        *("plumb [arguments...]", "process [arguments...]", "router [arguments...]"),
+        *("vm launch container [arguments...]", "vm migrate [arguments...]", "vm net bond [arguments...]"),
+        *("vm snapshot [arguments...]", "vnc [arguments...]", "web [arguments...]", "write [arguments...]"),
     )
 
     arguments: tuple[str, ...] = ()

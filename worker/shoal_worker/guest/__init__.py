@@ -16,6 +16,8 @@ IDENTITY_PORT = 7777
 MEMORY_MIB = 80
 #: the network card that the guest's kernel has a driver for (Debian's cloud kernel has none for e1000)
 NIC_DRIVER = "virtio-net-pci"
+#: an emulated processor on a busy host fails the kernel's tests of its timers, and spends seconds on its others
+_SWIFT = ("quiet", "no_timer_check", "tsc=reliable", "cryptomgr.notests")
 
 
 class GuestImage(msgspec.Struct, frozen=True):
@@ -33,5 +35,5 @@ def image_in(folder: Path) -> GuestImage | None:
 
 def command_line(identity: str, *addresses: str) -> tuple[str, ...]:
     """Words for a VM's `append`: the guest's `namespace/name`, and `address/prefix` for each NIC in order."""
-    words = ("quiet", f"shoal.name={identity}")
+    words = (*_SWIFT, f"shoal.name={identity}")
     return (*words, f"shoal.ip={','.join(addresses)}") if addresses else words

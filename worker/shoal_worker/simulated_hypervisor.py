@@ -1,0 +1,137 @@
+"""The hypervisor's twin in memory, for `shoal worker --simulate` and for tests: same Protocol, no threads, no files.
+
+What would outlive a worker (the guests) is kept in a `SimulatedMachine`: give the same one to the next twin, and it
+adopts what runs. This module refuses to know libvirt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import msgspec
+
+from shoal.messages.desired import Load
+from shoal_worker.hypervisor import Facts, Guest, GuestSpec, GuestState, HypervisorError, Survey
+
+#: asked before each operation with its name (`create`, `resume`, …) and the guest's `namespace/name` (or nothing);
+#: a text makes the operation fail with it
+Fail = Callable[[str, str], str]
+
+
+def never(operation: str, who: str) -> str:  # noqa: ARG001 - it is a Fail
+    """Let everything succeed."""
+    return ""
+
+
+class SimulatedMachine:
+    """Guests by instance, and the load of domains that are not ours. It outlives the worker."""
+
+    def __init__(self, *, foreign: Load | None = None) -> None:
+        self.guests: dict[str, Guest] = {}
+        self.foreign = foreign or Load()
+        self.pids: Iterator[int] = count(1000)
+
+
+class SimulatedHypervisor:
+    """Runs guests that only are said to run. `latency_s` passes, on the loop's clock, in every operation."""
+
+    def __init__(
+        self, machine: SimulatedMachine | None = None, *, latency_s: float = 0.0, fail: Fail = never
+    ) -> None:
+        self.machine = machine or SimulatedMachine()
+        self.latency_s = latency_s
+        self.fail = fail
+        self._changed: list[Callable[[], None]] = []
+        self._telling = False
+        self._survey: Survey | None = None
+
+    async def open(self) -> Facts:
+        """Adopt what the machine runs."""
+        await self._operate("open")
+        return Facts(accelerator="simulated", version="simulated")
+
+    async def survey(self) -> Survey:
+        """List the machine's guests, in the order of instances."""
+        await self._operate("survey")
+        if self._survey is None or self._survey.foreign != self.machine.foreign:
+            guests = tuple(guest for _, guest in sorted(self.machine.guests.items()))
+            self._survey = Survey(guests=guests, foreign=self.machine.foreign)
+        return self._survey
+
+    async def create(self, spec: GuestSpec) -> None:
+        """Add a paused guest. Raises HypervisorError when a live guest has its instance or its name."""
+        who = f"{spec.namespace}/{spec.name}"
+        await self._operate("create", who)
+        if spec.instance in self.machine.guests or who in self._alive():
+            raise HypervisorError(f"guest {who} is there already (instance {spec.instance}): destroy it first")
+        self._put(
+            Guest(
+                namespace=spec.namespace,
+                name=spec.name,
+                instance=spec.instance,
+                revision=spec.revision,
+                state="paused",
+                pid=next(self.machine.pids),
+            )
+        )
+
+    async def resume(self, instance: str) -> None:
+        """Paused becomes running."""
+        await self._turn("resume", instance, "paused", "running")
+
+    async def pause(self, instance: str) -> None:
+        """Running becomes paused."""
+        await self._turn("pause", instance, "running", "paused")
+
+    async def destroy(self, instance: str) -> None:
+        """Forget the guest."""
+        await self._operate("destroy", self._who(instance))
+        if self.machine.guests.pop(instance, None) is not None:
+            self._note_change()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` from the event loop after changes; many at once make one call."""
+        self._changed.append(changed)
+
+    async def close(self) -> None:
+        """Let go; the machine keeps its guests."""
+        self._changed.clear()
+
+    def end(self, instance: str, reason: str = "") -> None:
+        """Let a guest end by itself: `failed` with a reason, as if QEMU had died, or `shutoff` without one."""
+        state: GuestState = "failed" if reason else "shutoff"
+        guest = self.machine.guests[instance]
+        self._put(msgspec.structs.replace(guest, state=state, reason=reason, pid=0))
+
+    async def _operate(self, operation: str, who: str = "") -> None:
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        if reason := self.fail(operation, who):
+            raise HypervisorError(reason)
+
+    async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> None:
+        await self._operate(operation, self._who(instance))
+        guest = self.machine.guests.get(instance)
+        if guest is not None and guest.state == before:
+            self._put(msgspec.structs.replace(guest, state=after))
+
+    def _who(self, instance: str) -> str:
+        guest = self.machine.guests.get(instance)
+        return f"{guest.namespace}/{guest.name}" if guest else ""
+
+    def _put(self, guest: Guest) -> None:
+        self.machine.guests[guest.instance] = guest
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self._survey = None
+        if self._changed and not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        for changed in self._changed:
+            changed()
