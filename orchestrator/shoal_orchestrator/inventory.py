@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from shoal import codec, subjects
-from shoal.bus.protocol import Bus, Message
+from shoal.bus.protocol import Bus, Message, Subscription
 from shoal.errors import Conflict, ShoalError
 from shoal.messages.desired import (
     Claim,
@@ -80,7 +80,7 @@ class HostInventory:
     # --- waiting -----------------------------------------------------------------------------------------
 
     async def wait_for(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()` is true; it is asked again after every report and state change of a host."""
+        """Wait until `done()` is true; it is asked again after every report, state change of a host, and commit."""
         news = asyncio.Event()
         self._news.add(news)
         try:
@@ -116,7 +116,8 @@ class HostInventory:
         host = self._store.model.hosts.get(record.host)
         return host is not None and host.incarnation != record.incarnation
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Something has changed, here or in the model: whoever waits looks again."""
         for news in self._news:
             news.set()
 
@@ -128,11 +129,13 @@ class HostInventory:
         for host in hosts:
             self.hosts[host].heard_at = now
 
-    async def subscribe(self) -> None:
+    async def subscribe(self) -> list[Subscription]:
         """Listen to heartbeats, reports and claims."""
-        await self._bus.subscribe(subjects.ALL_HEARTBEATS, self._on_heartbeat)
-        await self._bus.subscribe(subjects.ALL_REPORTS, self._on_report)
-        await self._bus.subscribe(subjects.CLAIM, self._on_claim)
+        return [
+            await self._bus.subscribe(subjects.ALL_HEARTBEATS, self._on_heartbeat),
+            await self._bus.subscribe(subjects.ALL_REPORTS, self._on_report),
+            await self._bus.subscribe(subjects.CLAIM, self._on_claim),
+        ]
 
     def _on_claim(self, message: Message) -> None:
         self._spawn(self._claim(message), "claim")
@@ -239,7 +242,7 @@ class HostInventory:
                 tap_listener(host, tap)
         for segment in report.segments:
             (seen.segments.add if segment.present else seen.segments.discard)(segment.vni)
-        self._tell()
+        self.tell()
 
     # --- inventories -------------------------------------------------------------------------------------
 
@@ -303,4 +306,4 @@ class HostInventory:
         LOG.info("host-state", host=host, before=before, now=state)
         for listener in self.host_listeners:
             listener(host, before, state)
-        self._tell()
+        self.tell()

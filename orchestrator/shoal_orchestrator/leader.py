@@ -98,6 +98,7 @@ class Leader:
         (`background`), gathered.
         """
         stored = [self.store.submit(changes)]
+        self.inventory.tell()
         grown = self._grown_segments()
         if grown:
             stored.append(self.store.submit(grown))

@@ -6,6 +6,7 @@ Refuses to decide anything. All tasks of a term live in one task group; the firs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Coroutine
 from typing import Any
@@ -52,12 +53,14 @@ class Orchestrator:
         store = Store(self._stream, self._ids)
         await store.take_over()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._lead(store, tasks)
+            # What the bus delivers to ends last: by then nothing new may come, and nobody is left to take it.
+            async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as ending:
+                await self._lead(store, tasks, ending)
+                await asyncio.Event().wait()
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    async def _lead(self, store: Store, tasks: asyncio.TaskGroup) -> None:
+    async def _lead(self, store: Store, tasks: asyncio.TaskGroup, ending: contextlib.AsyncExitStack) -> None:
         def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
             tasks.create_task(_guarded(work, name), name=name)
 
@@ -70,15 +73,17 @@ class Orchestrator:
         self.leader = leader
         await self._prepare(leader)
         inventory.expect(store.model.hosts)
-        await inventory.subscribe()
+        for subscription in await inventory.subscribe():
+            ending.push_async_callback(subscription.stop)
         tasks.create_task(inventory.watch(), name="hosts")
         background = Background(leader)
         tasks.create_task(background.run(), name="background")
         background.resume()
         api = Api(self._bus, leader, COMMANDS, HANDLERS)
-        await serve(
+        service = serve(
             self._bus, name="shoal", version=version(), description=DESCRIPTION, endpoints=api.endpoints()
         )
+        await ending.enter_async_context(service)
         LOG.info("leading", epoch=store.fence.epoch, head=leader.cluster.head)
         self.ready.set()
 

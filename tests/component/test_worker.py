@@ -34,7 +34,7 @@ from shoal.messages.desired import (
 from shoal_worker.journal import MemoryJournal
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.service import Host, Process, Worker
-from shoal_worker.simulated_guests import SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
 HOST = "mm1"
@@ -137,25 +137,28 @@ class Rig:
     """What outlives a worker: guests, links, journal."""
 
     def __init__(self) -> None:
-        self.hypervisor = SimulatedHypervisor()
+        self.guests = SimulatedGuests()
         self.kernel = SimulatedKernel()
         self.journal = MemoryJournal(INCARNATION)
         self.rng = random.Random(1)
 
+    def service(self, bus: NatsBus) -> Worker:
+        gate = asyncio.Semaphore(8)
+        process = Process(bus, JetStreamState(bus), lambda: gate, self.rng, "test")
+        host = Host(
+            name=HOST,
+            hypervisor=SimulatedHypervisor(self.guests),
+            network=SimulatedNetwork(self.kernel),
+            machine=SimulatedMachine(HOST),
+            journal=self.journal,
+            underlay="10.0.0.1",
+        )
+        return Worker(process, host, structlog.get_logger())
+
     @contextlib.asynccontextmanager
     async def worker(self, url: str) -> AsyncIterator[NatsBus]:
         async with await connect(url, name="worker") as bus:
-            gate = asyncio.Semaphore(8)
-            process = Process(bus, JetStreamState(bus), lambda: gate, self.rng, "test")
-            host = Host(
-                name=HOST,
-                hypervisor=self.hypervisor,
-                network=SimulatedNetwork(self.kernel),
-                machine=SimulatedMachine(HOST),
-                journal=self.journal,
-                underlay="10.0.0.1",
-            )
-            worker = Worker(process, host, structlog.get_logger())
+            worker = self.service(bus)
             task = asyncio.create_task(worker.run())
             try:
                 yield bus
@@ -225,7 +228,7 @@ async def test_life_of_a_vm(nats_url, leader):
         await leader.put(segment())
         await leader.put(record())
         await leader.until_vm("i1", "BUILDING", 1)
-        assert rig.hypervisor.guests["i1"].state == "paused"
+        assert rig.guests.guests["i1"].state == "paused"
         assert rig.kernel.guest_taps[guest_tap("i1", 0)].segment == segment_bridge(VNI)
         assert rig.kernel.segments[segment_bridge(VNI)].peers == {"10.0.0.2"}
         await leader.put(record(revision=2, power="running"))
@@ -236,7 +239,7 @@ async def test_life_of_a_vm(nats_url, leader):
         await leader.put(record(revision=4, power="off"))
         await leader.put(segment(2, removed=True, peers={}))
         await leader.until_vm("i1", "QUIT", 4)
-        assert not rig.hypervisor.guests
+        assert not rig.guests.guests
         await leader.put(record(revision=5, power="gone"))
         await leader.until("gone", lambda: leader.vms["i1"].gone)
         await leader.until("segment removed", lambda: not leader.segments[VNI].present)
@@ -269,7 +272,7 @@ async def test_vm_waits_for_its_segment(nats_url, leader):
             "waiting",
             lambda: "waiting for segment lan/100" in leader.vms["i1"].reason if leader.vms else False,
         )
-        assert not rig.hypervisor.guests
+        assert not rig.guests.guests
         await leader.put(segment())
         await leader.until_vm("i1", "BUILDING", 1)
         assert leader.vms["i1"].reason == ""
@@ -299,11 +302,11 @@ async def test_restarted_worker_adopts_by_instance(nats_url, leader):
     await leader.put(record(revision=2, power="running"))
     async with rig.worker(nats_url):
         await leader.until_vm("i1", "RUNNING", 2)
-    guest = rig.hypervisor.guests["i1"]
+    guest = rig.guests.guests["i1"]
     leader.vms.clear()
     async with rig.worker(nats_url):
         await leader.until_vm("i1", "RUNNING", 2)
-        assert rig.hypervisor.guests["i1"] is guest
+        assert rig.guests.guests["i1"] is guest
         inventory = await leader.inventory()
         assert [(vm.instance, vm.state) for vm in inventory.vms] == [("i1", "RUNNING")]
         assert [(s.vni, s.present) for s in inventory.segments] == [(VNI, True)]
@@ -318,7 +321,7 @@ async def test_record_for_another_incarnation_is_not_acted_on(nats_url, leader):
         await leader.put(record("old", instance="i0", incarnation="inc-0"))
         await leader.put(record())
         await leader.until_vm("i1", "BUILDING", 1)
-        assert set(rig.hypervisor.guests) == {"i1"}
+        assert set(rig.guests.guests) == {"i1"}
         await leader.until(
             "warned", lambda: any("another incarnation" in w for w in leader.beats[-1].warnings)
         )
@@ -348,7 +351,7 @@ async def test_unknown_guest_is_kept_and_reported_as_orphan(nats_url, leader):
     leader.vms.clear()
     async with rig.worker(nats_url):
         await leader.until("orphan", lambda: "i1" in leader.vms and leader.vms["i1"].orphan)
-        assert rig.hypervisor.guests["i1"].state == "running"
+        assert rig.guests.guests["i1"].state == "running"
         assert guest_tap("i1", 0) in rig.kernel.guest_taps
         assert segment_bridge(VNI) in rig.kernel.segments
 
@@ -362,7 +365,20 @@ async def test_purged_tombstone_is_forgotten(nats_url, leader):
         await leader.state.purge(subjects.launch(HOST, "foo", "a"), below=sequence + 1)
         leader.holds = (0, 0)
         await leader.until("forgotten", lambda: leader.beats[-1].stored == 0)
-        await leader.until("no longer in the journal", lambda: "i1" not in rig.journal.outcomes)
+
+
+async def test_deleted_tombstone_is_forgotten_and_stays_gone(nats_url, leader):
+    """An empty body ends a tombstone that was obeyed; an old record of that instance then starts nothing."""
+    rig = Rig()
+    async with rig.worker(nats_url):
+        await leader.put(record(ports=(), power="gone", revision=3))
+        await leader.until("gone", lambda: "i1" in leader.vms and leader.vms["i1"].gone)
+        await leader.state.put(Write(subjects.launch(HOST, "foo", "a"), b""))
+        await leader.until("forgotten", lambda: leader.beats[-1].stored == 0)
+        await leader.put(record(ports=(), power="running", revision=2))
+        await leader.put(record("b", instance="i2", ports=()))
+        await leader.until_vm("i2", "BUILDING", 1)
+        assert set(rig.guests.guests) == {"i2"}
 
 
 async def test_host_tap_comes_and_goes(nats_url, leader):
@@ -396,11 +412,10 @@ async def test_claimed_host_is_refused(nats_url, leader):
     rig = Rig()
     leader.refuse = Conflict("cannot claim host mm1: another worker has it")
     await leader.put(record(ports=()))
-    with pytest.RaisesGroup(Conflict, flatten_subgroups=True):
-        async with rig.worker(nats_url):
-            await leader.until("asked", lambda: len(leader.claims) > 0)
-            await asyncio.sleep(DEADLINE_S)
-    assert not rig.hypervisor.guests
+    async with await connect(nats_url, name="worker") as bus, asyncio.timeout(DEADLINE_S):
+        with pytest.RaisesGroup(Conflict, flatten_subgroups=True):
+            await rig.service(bus).run()
+    assert not rig.guests.guests
 
 
 async def test_older_leader_is_not_obeyed(nats_url, leader):
@@ -417,7 +432,7 @@ async def test_older_leader_is_not_obeyed(nats_url, leader):
             "held back", lambda: any("went backwards" in w for beat in leader.beats for w in beat.warnings)
         )
         assert leader.beats[-1].seen_epoch == 5
-        assert not rig.hypervisor.guests
+        assert not rig.guests.guests
         leader.epoch = 6
         await leader.until_vm("i1", "BUILDING", 1)
 

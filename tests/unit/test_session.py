@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from shoal.console.answers import Outcome
-from shoal.console.modifiers import Settings
 from shoal.console.session import Session, console_grammar
 from shoal.errors import NotFound, ShoalError, Unplaceable
-from shoal.messages.base import Display, Done, Failure, Reply, Request, Said, Table
+from shoal.messages.base import Display, Done, Reply, Request, Said, Table
 from shoal.messages.catalogue import COMMANDS
-from shoal.messages.hosts import HostRow, Hosts, ListHosts
 from shoal.messages.namespaces import (
     ClearNamespace,
     CreateNamespace,
@@ -23,7 +20,7 @@ from shoal.messages.namespaces import (
     NamespaceRow,
     Namespaces,
 )
-from shoal.messages.vms import Changed, ListVMs, StartVMs, StopVMs
+from shoal.messages.vms import ListVMs, StartVMs, StopVMs
 
 GRAMMAR = console_grammar(COMMANDS)
 
@@ -183,145 +180,6 @@ async def test_modifiers_on_either_side_of_a_namespace(session: Session, line: s
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "text"),
-    [
-        (".filter name=bar .column name vm info", "name\nbar"),
-        (".filter name~foo .columns name vm info", "name\nfoo1\nfoo2"),
-        (".columns name .filter state=running vm info", "name\nbar\nfoo2"),
-        (".filter name=zebra vm info", ""),
-        (".columns id,name vm info", "id   | name\n0    | foo2\n1    | foo1\n2    | bar"),
-        (".headers false .columns name vm info", "bar\nfoo1\nfoo2"),
-        (".csv true .columns name,state vm info", "name,state\nbar,RUNNING\nfoo1,BUILDING\nfoo2,RUNNING"),
-        (".csv true .headers false .columns name vm info", "bar\nfoo1\nfoo2"),
-        (".csv .columns name vm info", "name\nbar\nfoo1\nfoo2"),
-        (".sort false .columns name vm info", "name\nfoo2\nfoo1\nbar"),
-        (".annotate true .columns name vm info", "host | name\nmm1  | bar\nmm1  | foo1\nmm2  | foo2"),
-        (".annotate true .columns host,name vm info", "host | name\nmm1  | bar\nmm1  | foo1\nmm2  | foo2"),
-        (".compress false .record true .preprocess false .columns name vm info", "name\nbar\nfoo1\nfoo2"),
-        (".filter host=mm2 .columns name vm info", "name\nfoo2"),
-        (".columns name echo hello", "hello"),
-        (".filter a=b echo hello", "hello"),
-    ],
-)
-async def test_modifiers(session: Session, line: str, text: str) -> None:
-    """Modifiers stand before a command and nest; answers that are no tables pass through them."""
-    assert await last(session, line) == text
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (".columns nam,zebra vm info", "no such column `zebra`"),
-        (".columns u,x vm info", "no such column `x`"),
-        (".columns n vm info", None),
-        (".filter name~foo .columns state vm info", "no such column `name`"),
-        (".columns zebra .filter zebra=1 vm info", "no such column `zebra`"),
-    ],
-)
-async def test_modifiers_that_do_not_fit(session: Session, line: str, message: str | None) -> None:
-    """A column that is not there is an error, and the table is not printed."""
-    if message is None:
-        assert (await last(session, line)).startswith("name\n")
-    else:
-        outcome = await session.run(line)
-        assert outcome.errors == (message,)
-        assert outcome.text == ""
-        assert outcome.exit_code == 1
-
-
-async def test_the_outer_modifier_applies_last(session: Session) -> None:
-    """Of two contradicting settings on one line the outer one counts."""
-    assert (
-        await last(session, ".headers true .headers false .columns name vm info") == "name\nbar\nfoo1\nfoo2"
-    )
-    assert (
-        await last(session, ".csv false .csv true .columns id,name .filter id=0 vm info")
-        == "id   | name\n0    | foo2"
-    )
-
-
-async def test_settings_last_for_the_session(session: Session) -> None:
-    """`.headers false` alone holds until it is changed; a setting without a value is shown."""
-    lines = [
-        ".headers",
-        ".headers false",
-        ".headers",
-        ".columns name vm info",
-        ".headers true",
-        ".columns name vm info",
-    ]
-    printed = await texts(session, *lines)
-    assert printed == ["true", "", "false", "bar\nfoo1\nfoo2", "", "name\nbar\nfoo1\nfoo2"]
-
-
-async def test_a_setting_for_one_command_does_not_last(session: Session) -> None:
-    """`.csv true (command)` leaves the session as it was."""
-    await texts(session, ".csv true vm info")
-    assert session.settings == Settings()
-
-
-async def test_csv_and_json_are_one_setting(session: Session) -> None:
-    """JSON switches CSV off, and is minimega's form."""
-    printed = await texts(session, ".csv true", ".json true", ".columns name .filter id=2 vm info", "echo hi")
-    assert not session.settings.get("csv")
-    assert (
-        printed[2]
-        == '[{"Host":"","Response":"","Header":["name"],"Tabular":[["bar"]],"Error":"","Data":null}]'
-    )
-    assert '"Response":"hi"' in printed[3]
-
-
-async def test_aliases(session: Session) -> None:
-    """An alias stands for the beginning of a line; it is listed, replaced and forgotten."""
-    printed = await texts(
-        session,
-        ".alias",
-        ".alias vmr=.column name .filter state=running vm info",
-        ".alias",
-        "vmr",
-        ".unalias vmr",
-        ".unalias vmr",
-        ".alias",
-    )
-    assert printed[0] == ""
-    assert printed[2] == "alias | expansion\nvmr   | .column name .filter state=running vm info"
-    assert printed[3] == "name\nbar\nfoo2"
-    assert printed[6] == ""
-    assert await error(session, "vmr") == "invalid command: `vmr`"
-
-
-async def test_an_alias_keeps_its_quotes(session: Session) -> None:
-    """Words of an alias that were quoted stay words, and what follows the alias is added."""
-    assert await last(session, ".alias e=echo 'a  b'", "e c") == "a  b c"
-    assert await last(session, "echo e") == "e"
-
-
-@pytest.mark.parametrize("line", [".alias x", ".alias =x", ".alias x y=z"])
-async def test_what_is_no_alias(session: Session, line: str) -> None:
-    """An alias without name or `=` is an error in minimega's words."""
-    assert await error(session, line) == "expected alias of format `alias=expansion`"
-
-
-async def test_history_is_minimegas(session: Session) -> None:
-    """`.record` decides what the history keeps (minimega's own test of it)."""
-    printed = await texts(
-        session,
-        ".record false echo hello, nobody",
-        ".record true echo hello, world",
-        ".record false",
-        "echo hello, off the record",
-        ".record true",
-        "echo hello again, world",
-        "history",
-        "clear history",
-        "history",
-    )
-    assert printed[:2] == ["hello, nobody", "hello, world"]
-    assert printed[6] == ".record true echo hello, world\necho hello again, world"
-    assert printed[8] == ""
-
-
 async def test_failing_commands_are_in_the_history_and_invalid_ones_are_not(
     session: Session, cluster: Cluster
 ) -> None:
@@ -392,30 +250,6 @@ async def test_words_of_minimega_without_effect(session: Session, cluster: Clust
     assert cluster.calls == []
 
 
-async def test_pages_are_one_answer(session: Session, cluster: Cluster) -> None:
-    """A list that comes in pages is asked for to its end and printed as one table."""
-    hosts = [HostRow(host=f"mm{i}") for i in range(7)]
-
-    def page(request: ListHosts) -> Reply:
-        start = int(request.after or 0)
-        rest = start + 3 < len(hosts)
-        note = (f"page {start}", "old news")
-        return Hosts(items=tuple(hosts[start : start + 3]), next=str(start + 3) if rest else "", notes=note)
-
-    cluster.answers[ListHosts] = page
-    outcome = await session.run(".headers false .columns host host")
-    assert outcome.text.split() == [host.host for host in hosts]
-    assert outcome.notes == ("page 0", "old news", "page 3", "page 6")
-    assert len(cluster.calls) == 3
-
-
-async def test_pages_that_go_in_a_circle_end(session: Session, cluster: Cluster) -> None:
-    """A server that answers with the same `next` for ever does not hold the prompt for ever."""
-    cluster.answers[ListHosts] = Hosts(items=(HostRow(host="a"),), next="x")
-    await session.run("host")
-    assert len(cluster.calls) == 2
-
-
 async def test_errors_of_the_cluster(session: Session, cluster: Cluster) -> None:
     """An error's line, its details and its exit code are the outcome's."""
     cluster.answers[StartVMs] = Unplaceable("no room", details=("a: mm1 is full",))
@@ -423,18 +257,6 @@ async def test_errors_of_the_cluster(session: Session, cluster: Cluster) -> None
     assert outcome == Outcome(errors=("no room",), details=("a: mm1 is full",), exit_code=1)
     cluster.answers[StartVMs] = NotFound("vm not found: a")
     assert (await session.run("vm start a")).exit_code == 5
-
-
-async def test_partly_done(session: Session, cluster: Cluster) -> None:
-    """Failures of some objects are errors, sorted, with exit code 3; 1 when nothing went well."""
-    failures = tuple(Failure(kind="NotFound", code=404, message=f"vm not found: {n}") for n in "ba")
-    cluster.answers[StartVMs] = Changed(vms="c", count=1, failures=failures, notes=("slow",))
-    outcome = await session.run("vm start a,b,c")
-    assert outcome.errors == ("vm not found: a", "vm not found: b")
-    assert outcome.exit_code == 3
-    assert outcome.notes == ("slow",)
-    cluster.answers[StartVMs] = Changed(failures=failures)
-    assert (await session.run("vm start a,b")).exit_code == 1
 
 
 async def test_words_are_not_split_again(session: Session) -> None:
@@ -503,19 +325,3 @@ async def test_exit_says_so(session: Session) -> None:
     assert (await session.run("exit")).leave
     assert (await session.run("quit")).leave
     assert not (await session.run("echo")).leave
-
-
-async def test_annotated_text(cluster: Cluster) -> None:
-    """With `.annotate` a text says where it comes from, if the session knows."""
-    session = Session(cluster.call, GRAMMAR, host="mm0")
-    assert await last(session, ".annotate true echo hi") == "mm0: hi"
-    assert await last(session, ".annotate true .columns namespace namespace") == (
-        "host | namespace\nmm0  | minimega\nmm0  | red"
-    )
-
-
-def test_the_whole_outcome_as_one_text() -> None:
-    """Errors stand before the table, their details after them."""
-    outcome = Outcome("table", ("e1", "e2"), ("reason",), ("by the way",), 3)
-    assert outcome.as_text() == "E: e1\nE: e2\nreason\nnote: by the way\ntable"
-    assert msgspec.structs.replace(outcome, errors=(), details=(), notes=()).as_text() == "table"

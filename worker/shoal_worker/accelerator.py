@@ -65,7 +65,7 @@ async def choose_accelerator(setting: Setting, *, cache: Path, image: GuestImage
         reason = "KVM was not probed, as the small guest is not built (shoal guest build)"
         return Accelerator(kind="tcg", warnings=(f"{_SLOW}: {reason}",))
     version = await _emulator_version()
-    boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
+    boot_id = _boot_id()
     verdict = _recall(cache)
     if verdict is None or (verdict.boot_id, verdict.emulator) != (boot_id, version):
         works = await guest_boots("kvm", image, timeout_s=PROBE_TIMEOUT_S)
@@ -116,6 +116,10 @@ async def _emulator_version() -> str:
         raise HypervisorError(f"no program {EMULATOR}: install QEMU (Debian: qemu-system-x86)") from None
     answer, _ = await process.communicate()
     return answer.decode(errors="replace").partition("\n")[0]
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def _recall(cache: Path) -> Verdict | None:

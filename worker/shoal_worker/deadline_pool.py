@@ -11,6 +11,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from shoal_worker.hypervisor import HypervisorBusy
@@ -49,9 +50,9 @@ class _Job(Generic[T]):
         try:
             result = self.function()
         except BaseException as error:  # noqa: BLE001 - it belongs to the waiting task, whatever it is
-            self._deliver(lambda error=error: self.future.set_exception(error))
+            self._deliver(partial(self.future.set_exception, error))
         else:
-            self._deliver(lambda: self.future.set_result(result))
+            self._deliver(partial(self.future.set_result, result))
 
     def _deliver(self, settle: Callable[[], None]) -> None:
         def on_loop() -> None:

@@ -34,30 +34,19 @@ def inspect(image: str) -> tuple[Layer, ...]:
     folder = Path(image).resolve().parent
     chain: list[Layer] = []
     path = image
-    expected = ""
     while True:
-        header = _header(path)
-        form = str(header.get("format"))
-        if form not in _FORMATS:
-            raise HypervisorError(f"disk image {path} is of format {form}, not one of {', '.join(_FORMATS)}")
-        if _data_file(header):
-            raise HypervisorError(f"disk image {path} is refused: it keeps its data in another file")
-        if expected == "raw":
-            form = "raw"  # what looks like a header in a raw backing file was written by a guest
+        form, backing, backing_form = _read_header(path)
         chain.append(Layer(path, form))
-        backing = header.get("backing-filename")
-        if form == "raw" or not backing:
+        if not backing:
             return tuple(chain)
+        path = _contained(path, backing, folder)
+        if backing_form == "raw":
+            # What looks like a header in there was written by a guest: it is not to be read.
+            return (*chain, Layer(path, "raw"))
         if len(chain) == _LONGEST_CHAIN:
             raise HypervisorError(
                 f"disk image {image} is refused: it has over {_LONGEST_CHAIN} backing files"
             )
-        expected = str(header.get("backing-filename-format", ""))
-        if expected not in _FORMATS:
-            raise HypervisorError(
-                f"disk image {path} does not say the format of its backing file: qemu-img rebase -u -F raw|qcow2"
-            )
-        path = _contained(path, str(backing), folder)
 
 
 def make_overlay(base: Layer, overlay: Path) -> None:
@@ -81,18 +70,23 @@ def _contained(image: str, backing: str, folder: Path) -> str:
     return str(resolved)
 
 
-def _data_file(header: dict[str, Any]) -> bool:
-    specific = header.get("format-specific", {}).get("data", {})
-    return bool(specific.get("data-file"))
-
-
-def _header(path: str) -> dict[str, Any]:
-    # --force-share: the image may be in use by a guest that we are to clone.
+def _read_header(path: str) -> tuple[str, str, str]:
+    """Return the image's format, its backing file and that one's format (empty without one)."""
+    # --force-share: the image may be in use by a guest.
     answer = _qemu_img(f"read disk image {path}", "info", "--force-share", "--output=json", path)
-    header = msgspec.json.decode(answer)
-    if not isinstance(header, dict):
-        raise HypervisorError(f"cannot read disk image {path}: qemu-img says {header!r}")
-    return header
+    header: dict[str, Any] = msgspec.json.decode(answer)
+    form = str(header.get("format"))
+    if form not in _FORMATS:
+        raise HypervisorError(f"disk image {path} is of format {form}, not one of {', '.join(_FORMATS)}")
+    if header.get("format-specific", {}).get("data", {}).get("data-file"):
+        raise HypervisorError(f"disk image {path} is refused: it keeps its data in another file")
+    backing = str(header.get("backing-filename") or "")
+    backing_form = str(header.get("backing-filename-format", ""))
+    if backing and backing_form not in _FORMATS:
+        raise HypervisorError(
+            f"disk image {path} does not say the format of its backing file: qemu-img rebase -u -F raw|qcow2"
+        )
+    return form, backing, backing_form
 
 
 def _qemu_img(purpose: str, *arguments: str) -> bytes:

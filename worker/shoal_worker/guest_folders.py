@@ -89,7 +89,7 @@ class GuestFolders:
         """Remove folder and link; missing ones are fine. The link is left when it leads to another instance."""
         link = self._link(note)
         with contextlib.suppress(OSError):
-            if Path(os.readlink(link)).name == note.instance:
+            if link.readlink().name == note.instance:
                 link.unlink()
                 link.parent.rmdir()  # fails, rightly, while other guests are in it
         shutil.rmtree(self.path(note.instance), ignore_errors=True)

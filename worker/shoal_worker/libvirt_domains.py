@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from shoal.messages.desired import Load
@@ -22,7 +23,7 @@ from shoal_worker.hypervisor import GuestState, HypervisorError
 # libvirt reads this once, when it is imported, and would else warn on stderr of every guest that runs as root.
 os.environ.setdefault("LIBVIRT_LOG_FILTERS", "4:qemu 4:security")
 
-import libvirt  # noqa: E402 - after the line above
+import libvirt
 
 _STATES: dict[int, tuple[GuestState, str]] = {
     libvirt.VIR_DOMAIN_NOSTATE: ("paused", ""),
@@ -81,7 +82,7 @@ class Domains:
         self._uri = uri
         self._happened = happened
         self._connection: libvirt.virConnect | None = None
-        self._callback: int | None = None
+        self._callback = -1
         self._events: _Event | None = None
         # What a domain is does not change while it has the same number: read it once.
         self._facts: dict[tuple[str, int], tuple[Identity | None, Load]] = {}
@@ -141,14 +142,14 @@ class Domains:
             try:
                 domain.resume()
             except libvirt.libvirtError:
-                if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+                if _state(domain)[0] != libvirt.VIR_DOMAIN_RUNNING:
                     raise
 
     def suspend(self, uuid: str, instance: str) -> None:
         """Stop the processors. A domain that is stopped already, or is gone, is fine."""
         with _one_line("cannot pause the guest"), _unless_gone():
             domain = self._find(uuid, instance)
-            if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+            if _state(domain)[0] != libvirt.VIR_DOMAIN_PAUSED:
                 domain.suspend()
 
     def destroy(self, uuid: str, instance: str) -> None:
@@ -191,7 +192,7 @@ class Domains:
     def _look(self, domain: libvirt.virDomain) -> Seen | None:
         try:
             uuid, name, number = domain.UUIDString(), domain.name(), domain.ID()
-            state, why = domain.state()
+            state, why = _state(domain)
             if number < 0:
                 return None
             if (uuid, number) not in self._facts:
@@ -228,6 +229,12 @@ def _identity(domain: libvirt.virDomain) -> Identity | None:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
             return None
         raise
+
+
+def _state(domain: libvirt.virDomain) -> tuple[int, int]:
+    """The state and its reason as numbers; libvirt's own annotation says text."""
+    answer: Any = domain.state()
+    return int(answer[0]), int(answer[1])
 
 
 def _version(number: int) -> str:

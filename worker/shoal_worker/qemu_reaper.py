@@ -24,7 +24,7 @@ _QEMU = "(qemu-system"
 
 def become_subreaper() -> bool:
     """Let orphaned descendants become children of this process (prctl(2), Linux 3.4); False if refused."""
-    return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def is_detached_qemu(stat: str, pid: int, own_session: int) -> bool:

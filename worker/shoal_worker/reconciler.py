@@ -8,6 +8,7 @@ was done is in the journal before it is reported.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,44 +16,33 @@ from typing import Any
 
 from shoal.core.load import Load
 from shoal.messages.desired import LaunchRecord, TapRecord, TapStatus, VMStatus
-from shoal_worker.core.actions import Action, Create, Destroy, Pause, Resume, Settle, VMKey, Work
+from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import DesiredState
-from shoal_worker.core.diff import alive, diff, failed
+from shoal_worker.core.diff import alive, diff
 from shoal_worker.core.statuses import Statuses, orphan_status, tap_status, vm_status
 from shoal_worker.core.wanted import taps_of_orphan
 from shoal_worker.host_links import HostLinks
-from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorBusy, HypervisorError
+from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorError
 from shoal_worker.journal import Entry, Journal, JournalError
 from shoal_worker.machine import Machine
 from shoal_worker.reporter import Reporter
+from shoal_worker.vm_tasks import VMTasks
 
 #: changes that arrive together are one round
 _GATHER_S = 0.01
-_RETRY_S = 1.0
-_RETRY_MAX_S = 30.0
+_LAST_LOOK_S = 1.0
+_GONE_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many guests are created at once; how often all is looked at although nothing seems to have changed."""
+    """How many guests are created at once; how often all is looked at although nothing seems to have changed;
+    after how long what the hypervisor could not do is tried again (doubled each time).
+    """
 
     creations: int = 3
     relist_s: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Delay:
-    """Work on a VM that is tried again, and why it has to be."""
-
-    instance: str
-    revision: int
-    reason: str
-    tries: int
-    until: float
-
-
-class _Superseded(Exception):
-    """The record changed while its work waited for its turn."""
+    retry_s: float = 1.0
 
 
 class Reconciler:
@@ -81,13 +71,17 @@ class Reconciler:
         self._rng = rng
         self._log = log
         self._woken = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._slots = asyncio.Semaphore(limits.creations)
-        self._working: dict[VMKey, str] = {}
-        self._delays: dict[VMKey, _Delay] = {}
-        self._resumed_at: dict[str, float] = {}
-        self._draining = False
+        self._looked = asyncio.Event()
+        self._tasks = VMTasks(
+            hypervisor,
+            desired,
+            journal,
+            creations=limits.creations,
+            retry_s=limits.retry_s,
+            wake=self.wake,
+            rng=rng,
+            log=log,
+        )
         #: the load of domains that are not ours, as last seen
         self.foreign = Load()
         #: why the host is degraded; empty when it is not
@@ -117,39 +111,38 @@ class Reconciler:
                 except Exception:  # noqa: BLE001  # a fault in one round must not end the worker
                     self._log.exception("round-failed")
                     self.degraded = "a round of the reconciler failed: see the worker's log"
+                self._looked.set()
                 await self._pause()
 
     async def _pause(self) -> None:
         """Wait until something changes, is to be tried again, or for the next relist."""
         now = asyncio.get_running_loop().time()
-        until = now + (_RETRY_S if self.degraded else self._limits.relist_s * self._rng.uniform(0.8, 1.2))
+        until = now + (
+            self._limits.retry_s if self.degraded else self._limits.relist_s * self._rng.uniform(0.8, 1.2)
+        )
         # what is due already was not taken up for a reason, and waits for that to change
-        until = min([until, *(delay.until for delay in self._delays.values() if delay.until > now)])
+        until = min([until, *(delay.until for delay in self._tasks.delays.values() if delay.until > now)])
         try:
             async with asyncio.timeout(until - now):
                 await self._woken.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(_RETRY_S if self.degraded else _GATHER_S)
+        await asyncio.sleep(self._limits.retry_s if self.degraded else _GATHER_S)
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new, wait for what is being done, write it down and report it. Guests run on."""
-        self._draining = True
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            self._log.warning("left-unfinished", vms=sorted("/".join(key) for key in self._working))
-        try:
-            await self._journal.flush()
-        except JournalError as error:
-            self._log.error("journal-unwritten", error=str(error))
-            return
+        await self._tasks.drain(timeout_s)
+        self._looked.clear()
+        self.wake()
+        with contextlib.suppress(TimeoutError):
+            # there is no last look without a claim, or when the hypervisor hangs
+            async with asyncio.timeout(_LAST_LOOK_S):
+                await self._looked.wait()
         await self._reporter.send()
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
         # What is being worked on while we look is seen half done: it is left out of this round.
-        busy = dict(self._working)
+        busy = dict(self._tasks.working)
         survey = await self._hypervisor.survey()
         self.foreign = survey.foreign
         guests = {guest.instance: guest for guest in survey.guests}
@@ -161,11 +154,11 @@ class Reconciler:
             waiting=self._links.waiting(),
             broken=self._links.broken(),
         )
-        busy |= self._working
+        busy |= self._tasks.working
         for each in work:
-            if each.key not in busy and not self._delayed(each):
-                self._begin(each, group)
-        busy |= self._working
+            if each.key not in busy:
+                self._tasks.begin(each, group)
+        busy |= self._tasks.working
         alive_now = {instance for instance, guest in guests.items() if alive(guest)}
         await self._links.remove_unneeded(lambda taps: self._in_use(taps, alive_now | set(busy.values())))
         taps = self._taps()
@@ -184,98 +177,6 @@ class Reconciler:
             if outcome is not None and outcome.ended and outcome.revision >= record.revision:
                 ended.add(record.instance)
         return frozenset(instance for instance in ended if not alive(guests.get(instance)))
-
-    def _begin(self, work: Work, group: asyncio.TaskGroup) -> None:
-        if all(isinstance(action, Settle) for action in work.actions):
-            for action in work.actions:
-                self._settle(action)
-        elif not self._draining:
-            self._working[work.key] = work.instance
-            self._idle.clear()
-            group.create_task(self._carry_out(work), name="/".join(work.key))
-
-    async def _carry_out(self, work: Work) -> None:
-        log = self._log.bind(namespace=work.key[0], vm=work.key[1], instance=work.instance)
-        created = False
-        action: Action = work.actions[0]
-        try:
-            for action in work.actions:
-                await self._act(action, work)
-                created = created or isinstance(action, Create)
-            self._delays.pop(work.key, None)
-        except _Superseded:
-            log.debug("superseded", revision=work.failed.revision)
-        except HypervisorError as error:
-            if isinstance(error, HypervisorBusy) or isinstance(action, Destroy):
-                log.warning("try-again", action=type(action).__name__, error=str(error))
-                self._delay(work, str(error))
-            else:
-                log.error("vm-failed", action=type(action).__name__, error=str(error))  # noqa: TRY400  # one line says it
-                self._journal.put(Entry(vm=failed(work, str(error), created=created)))
-        except Exception:
-            log.exception("work-failed", action=type(action).__name__)
-            self._delay(work, "the worker failed: see its log")
-        finally:
-            del self._working[work.key]
-            if not self._working:
-                self._idle.set()
-            self.wake()
-
-    async def _act(self, action: Action, work: Work) -> None:
-        match action:
-            case Create(spec=spec):
-                async with self._slots:
-                    record = self._desired.launch(*work.key)
-                    if self._draining or record is None or _mark(record) != _mark(work.failed):
-                        raise _Superseded
-                    try:
-                        await self._hypervisor.create(spec)
-                    except HypervisorBusy:
-                        # It may still come to be: the next survey tells, and it is adopted.
-                        raise
-                    except HypervisorError:
-                        await self._undo(spec.instance)
-                        raise
-            case Resume(instance=instance):
-                await self._hypervisor.resume(instance)
-                self._resumed_at[instance] = asyncio.get_running_loop().time()
-            case Pause(instance=instance):
-                await self._hypervisor.pause(instance)
-            case Destroy(instance=instance):
-                await self._hypervisor.destroy(instance)
-            case Settle():
-                self._settle(action)
-
-    async def _undo(self, instance: str) -> None:
-        """Remove what a failed creation may have left; its own failure would only hide the first."""
-        try:
-            await self._hypervisor.destroy(instance)
-        except HypervisorError as error:
-            self._log.warning("undo-failed", instance=instance, error=str(error))
-
-    def _settle(self, action: Action) -> None:
-        assert isinstance(action, Settle), action
-        self._journal.put(Entry(vm=action.outcome))
-        if action.outcome.ended and action.outcome.reason:
-            self._log.warning(
-                "vm-ended",
-                namespace=action.outcome.namespace,
-                vm=action.outcome.name,
-                reason=action.outcome.reason,
-            )
-
-    def _delayed(self, work: Work) -> bool:
-        delay = self._delays.get(work.key)
-        if delay is None or (delay.instance, delay.revision) != _mark(work.failed):
-            return False
-        return asyncio.get_running_loop().time() < delay.until
-
-    def _delay(self, work: Work, reason: str) -> None:
-        before = self._delays.get(work.key)
-        tries = before.tries + 1 if before is not None and before.instance == work.instance else 1
-        wait_s = min(_RETRY_MAX_S, _RETRY_S * 2 ** (tries - 1)) * self._rng.uniform(0.8, 1.2)
-        until = asyncio.get_running_loop().time() + wait_s
-        self._delays[work.key] = _Delay(work.instance, work.failed.revision, reason, tries, until)
 
     def _in_use(self, taps: frozenset[str], instances: Collection[str]) -> set[str]:
         """Which of the taps belong to these instances: by their records, or by name if they have none."""
@@ -299,7 +200,7 @@ class Reconciler:
             named.add(key)
             if key in busy:
                 continue
-            delay = self._delays.get(key)
+            delay = self._tasks.delays.get(key)
             guest = guests.get(record.instance)
             statuses[record.instance] = vm_status(
                 record,
@@ -312,18 +213,18 @@ class Reconciler:
             if (guest.namespace, guest.name) not in named:
                 outcome = outcomes.get(guest.instance)
                 statuses[guest.instance] = orphan_status(guest, outcome, uptime_s=self._uptime_s(guest))
-        for instance in self._resumed_at.keys() - guests.keys() - set(busy.values()):
-            del self._resumed_at[instance]
+        for instance in self._tasks.resumed_at.keys() - guests.keys() - set(busy.values()):
+            del self._tasks.resumed_at[instance]
         return statuses
 
     def _uptime_s(self, guest: Guest | None) -> float:
         if guest is None or guest.state != "running":
             return 0.0
         now = asyncio.get_running_loop().time()
-        if guest.instance not in self._resumed_at:
+        if guest.instance not in self._tasks.resumed_at:
             # It ran before this worker did; how long, only its process can tell.
-            self._resumed_at[guest.instance] = now - self._machine.process_age_s(guest.pid)
-        return now - self._resumed_at[guest.instance]
+            self._tasks.resumed_at[guest.instance] = now - self._machine.process_age_s(guest.pid)
+        return now - self._tasks.resumed_at[guest.instance]
 
     def _taps(self) -> dict[tuple[str, str], TapStatus]:
         statuses = {}
@@ -349,21 +250,23 @@ class Reconciler:
         return tap is not None and tap.gone
 
     def _forget(self, guests: Mapping[str, Guest], busy: Mapping[VMKey, str]) -> None:
-        """Drop what is known of instances that were replaced, and of tombstones that were purged."""
+        """Drop what is known of instances that were replaced, and of long gone ones.
+
+        That an instance is gone is kept for long: an old copy of the store may still want it to run.
+        """
+        gone = []
         for outcome in list(self._journal.outcomes.values()):
             record = self._desired.launch(*outcome.key)
             replaced = record is not None and record.instance != outcome.instance
-            purged = record is None and outcome.gone
-            if (replaced or purged) and outcome.instance not in guests and outcome.key not in busy:
+            if outcome.gone:
+                if record is None or replaced:
+                    gone.append(outcome.instance)
+            elif replaced and outcome.instance not in guests and outcome.key not in busy:
                 self._journal.put(Entry(forget=outcome.instance))
+        for instance in gone[: max(0, len(gone) - _GONE_KEPT)]:
+            self._journal.put(Entry(forget=instance))
         held = {(record.namespace, record.tap) for record in self._desired.taps()}
         for key, tap in list(self._journal.taps.items()):
             if tap.gone and key not in held:
                 self._journal.put(Entry(forget_tap=key))
-        for key in [key for key in self._delays if self._desired.launch(*key) is None]:
-            del self._delays[key]
-
-
-def _mark(judged: Any) -> tuple[str, int]:
-    """What a record is judged by."""
-    return judged.instance, judged.revision
+        self._tasks.forget_delays()

@@ -1,7 +1,6 @@
 """The hypervisor's twin in memory, for `shoal worker --simulate` and for tests: same Protocol, no threads, no files.
 
-What would outlive a worker (the guests) is kept in a `SimulatedMachine`: give the same one to the next twin, and it
-adopts what runs. This module refuses to know libvirt.
+What outlives a worker is kept in a `SimulatedGuests`: give the same one to the next twin, and it adopts what runs. This module refuses to know libvirt.
 """
 
 from __future__ import annotations
@@ -25,11 +24,12 @@ def never(operation: str, who: str) -> str:  # noqa: ARG001 - it is a Fail
     return ""
 
 
-class SimulatedMachine:
-    """Guests by instance, and the load of domains that are not ours. It outlives the worker."""
+class SimulatedGuests:
+    """Guests by instance, and the load of domains that are not ours; what outlives the worker."""
 
     def __init__(self, *, foreign: Load | None = None) -> None:
         self.guests: dict[str, Guest] = {}
+        self.alive: dict[str, str] = {}  # namespace/name → instance, for those that did not end
         self.foreign = foreign or Load()
         self.pids: Iterator[int] = count(1000)
 
@@ -38,9 +38,9 @@ class SimulatedHypervisor:
     """Runs guests that only are said to run. `latency_s` passes, on the loop's clock, in every operation."""
 
     def __init__(
-        self, machine: SimulatedMachine | None = None, *, latency_s: float = 0.0, fail: Fail = never
+        self, kept: SimulatedGuests | None = None, *, latency_s: float = 0.0, fail: Fail = never
     ) -> None:
-        self.machine = machine or SimulatedMachine()
+        self.kept = kept or SimulatedGuests()
         self.latency_s = latency_s
         self.fail = fail
         self._changed: list[Callable[[], None]] = []
@@ -48,24 +48,26 @@ class SimulatedHypervisor:
         self._survey: Survey | None = None
 
     async def open(self) -> Facts:
-        """Adopt what the machine runs."""
+        """Adopt what is kept."""
         await self._operate("open")
         return Facts(accelerator="simulated", version="simulated")
 
     async def survey(self) -> Survey:
-        """List the machine's guests, in the order of instances."""
+        """List the guests, in the order of instances."""
         await self._operate("survey")
-        if self._survey is None or self._survey.foreign != self.machine.foreign:
-            guests = tuple(guest for _, guest in sorted(self.machine.guests.items()))
-            self._survey = Survey(guests=guests, foreign=self.machine.foreign)
+        if self._survey is None or self._survey.foreign != self.kept.foreign:
+            guests = tuple(guest for _, guest in sorted(self.kept.guests.items()))
+            self._survey = Survey(guests=guests, foreign=self.kept.foreign)
         return self._survey
 
     async def create(self, spec: GuestSpec) -> None:
         """Add a paused guest. Raises HypervisorError when a live guest has its instance or its name."""
         who = f"{spec.namespace}/{spec.name}"
         await self._operate("create", who)
-        if spec.instance in self.machine.guests or who in self._alive():
-            raise HypervisorError(f"guest {who} is there already (instance {spec.instance}): destroy it first")
+        if spec.instance in self.kept.guests or who in self.kept.alive:
+            raise HypervisorError(
+                f"guest {who} is there already (instance {spec.instance}): destroy it first"
+            )
         self._put(
             Guest(
                 namespace=spec.namespace,
@@ -73,7 +75,7 @@ class SimulatedHypervisor:
                 instance=spec.instance,
                 revision=spec.revision,
                 state="paused",
-                pid=next(self.machine.pids),
+                pid=next(self.kept.pids),
             )
         )
 
@@ -88,7 +90,9 @@ class SimulatedHypervisor:
     async def destroy(self, instance: str) -> None:
         """Forget the guest."""
         await self._operate("destroy", self._who(instance))
-        if self.machine.guests.pop(instance, None) is not None:
+        guest = self.kept.guests.pop(instance, None)
+        if guest is not None:
+            self._release(guest)
             self._note_change()
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -96,13 +100,13 @@ class SimulatedHypervisor:
         self._changed.append(changed)
 
     async def close(self) -> None:
-        """Let go; the machine keeps its guests."""
+        """Let go; the guests stay."""
         self._changed.clear()
 
     def end(self, instance: str, reason: str = "") -> None:
         """Let a guest end by itself: `failed` with a reason, as if QEMU had died, or `shutoff` without one."""
         state: GuestState = "failed" if reason else "shutoff"
-        guest = self.machine.guests[instance]
+        guest = self.kept.guests[instance]
         self._put(msgspec.structs.replace(guest, state=state, reason=reason, pid=0))
 
     async def _operate(self, operation: str, who: str = "") -> None:
@@ -113,17 +117,26 @@ class SimulatedHypervisor:
 
     async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> None:
         await self._operate(operation, self._who(instance))
-        guest = self.machine.guests.get(instance)
+        guest = self.kept.guests.get(instance)
         if guest is not None and guest.state == before:
             self._put(msgspec.structs.replace(guest, state=after))
 
     def _who(self, instance: str) -> str:
-        guest = self.machine.guests.get(instance)
+        guest = self.kept.guests.get(instance)
         return f"{guest.namespace}/{guest.name}" if guest else ""
 
     def _put(self, guest: Guest) -> None:
-        self.machine.guests[guest.instance] = guest
+        self.kept.guests[guest.instance] = guest
+        if guest.pid:
+            self.kept.alive[f"{guest.namespace}/{guest.name}"] = guest.instance
+        else:
+            self._release(guest)
         self._note_change()
+
+    def _release(self, guest: Guest) -> None:
+        who = f"{guest.namespace}/{guest.name}"
+        if self.kept.alive.get(who) == guest.instance:
+            del self.kept.alive[who]
 
     def _note_change(self) -> None:
         self._survey = None

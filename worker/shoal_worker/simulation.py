@@ -17,7 +17,7 @@ from shoal_worker.no_guests import NoGuests
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
-from shoal_worker.simulated_guests import SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
 #: nothing changes behind a simulated worker's back, so that looking is for safety only

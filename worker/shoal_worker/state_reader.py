@@ -114,6 +114,8 @@ class StateReader:
             self._changed()
 
     def _merge(self, stored: Stored) -> bool:
+        if not stored.body:
+            return self._desired.erase(stored.subject, stored.sequence, self._done)
         record = self._decode(stored)
         if record is None:
             return False
@@ -126,8 +128,6 @@ class StateReader:
 
     def _decode(self, stored: Stored) -> Desired | None:
         """The record in a message that belongs where it is stored; anything else is set aside."""
-        if not stored.body:
-            return None
         try:
             kind = _KINDS.get(subjects.parse_record(stored.subject).kind)
             if kind is None:

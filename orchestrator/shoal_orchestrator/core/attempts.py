@@ -8,32 +8,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shoal_orchestrator.core.ledger import UNCAPPED, Ledger
-from shoal_orchestrator.core.placement import Item, Placement
-from shoal_orchestrator.core.units import Batch, Member
+from shoal_orchestrator.core.placement import Placement
+from shoal_orchestrator.core.units import Batch, Demand
 
 
 class Attempt:
-    """Mutable, and never seen outside of the planner. `placed[item][index]` is a host's number, or -1."""
+    """Mutable, and never seen outside of the planner. `placed[slot]` is a host's number, or -1.
 
-    def __init__(self, items: Sequence[Item], batches: Sequence[Batch], ledger: Ledger) -> None:
-        self.items = items
-        self.batches = batches
+    `left` are the slots of units that found no host, batch by batch.
+    """
+
+    def __init__(self, demand: Demand, ledger: Ledger) -> None:
+        self.demand = demand
+        self.batches = demand.batches
         self.ledger = ledger
-        self.placed: list[list[int]] = [[-1] * item.size for item in items]
-        self.left: list[tuple[Batch, list[Member]]] = []
+        self.placed = [-1] * demand.total
+        self.left: list[tuple[Batch, Sequence[int]]] = []
 
     def write(self, batch: Batch, chosen: Sequence[int]) -> None:
         """Note the hosts of the first units of a batch, in order; its other units are left over."""
-        at = 0
-        for item, start, stop in batch.spans:
-            some = chosen[at : at + stop - start]
-            self.placed[item][start : start + len(some)] = some
-            at += len(some)
-        for group, number in zip(batch.groups, chosen[at:], strict=False):
-            for item, index in group:
-                self.placed[item][index] = number
-        if len(chosen) < batch.count:
-            self.left.append((batch, [member for unit in batch.units()[len(chosen) :] for member in unit]))
+        slots, size = batch.slots, batch.size
+        if size > 1:
+            chosen = [number for number in chosen for _ in range(size)]
+        if len(chosen) < len(slots):
+            self.left.append((batch, slots[len(chosen) :]))
+        if size == 1 and slots[-1] - slots[0] == len(slots) - 1:
+            # nothing in between: slots of single VMs ascend
+            self.placed[slots[0] : slots[0] + len(chosen)] = chosen
+            return
+        placed = self.placed
+        for slot, number in zip(slots, chosen, strict=False):
+            placed[slot] = number
 
     def pinned(self, number: int, batch: Batch) -> None:
         """Place a pinned batch: hosts are not searched."""
@@ -41,9 +46,22 @@ class Attempt:
         self.write(batch, [host] * self.ledger.fill(host, batch.count, batch.load, batch.limit, number))
 
     def placement(self) -> Placement:
-        """Return what was chosen, by the names of hosts. Only when nothing is left over."""
-        name = self.ledger.names.__getitem__
-        return Placement(hosts=tuple(tuple(map(name, numbers)) for numbers in self.placed))
+        """Return what was chosen, by the names of hosts; a VM that is left over has the host ""."""
+        # -1 is the last one
+        names = [*self.ledger.names, ""]
+        single = [(name,) for name in names]
+        if self.demand.single:
+            # one tuple for each host, whatever the number of VMs
+            return Placement(tuple(map(single.__getitem__, self.placed)))
+        starts, placed = self.demand.starts, self.placed
+        return Placement(
+            tuple(
+                single[placed[start]]
+                if stop - start == 1
+                else tuple(map(names.__getitem__, placed[start:stop]))
+                for start, stop in zip(starts, starts[1:], strict=False)
+            )
+        )
 
 
 def spread(attempt: Attempt) -> bool:
@@ -83,7 +101,7 @@ def _fill_tight(ledger: Ledger, batch: Batch, owner: int) -> list[int]:
         )
 
     chosen: list[int] = []
-    for number in sorted(range(len(ledger.hosts)), key=order):
+    for number in sorted(ledger.open, key=order):
         wanted = batch.count - len(chosen)
         if not wanted:
             break

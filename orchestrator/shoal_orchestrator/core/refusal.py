@@ -13,8 +13,7 @@ from shoal.errors import Unplaceable
 
 if TYPE_CHECKING:
     from shoal_orchestrator.core.attempts import Attempt
-    from shoal_orchestrator.core.placement import Item
-    from shoal_orchestrator.core.units import Batch, Member
+    from shoal_orchestrator.core.units import Batch, Demand
 
 #: how many lines of reasons one refusal shows
 LINES = 40
@@ -29,7 +28,7 @@ def unplaceable(attempt: Attempt) -> Unplaceable:
     ledger = attempt.ledger
     headline = ""
     details: list[str] = []
-    for batch, members in attempt.left:
+    for batch, slots in attempt.left:
         hosts = [ledger.index[batch.pin]] if batch.pin else range(len(ledger.hosts))
         reasons: dict[str, list[str]] = {}
         for number in sorted(hosts, key=ledger.key):
@@ -40,11 +39,11 @@ def unplaceable(attempt: Attempt) -> Unplaceable:
                 headline = (
                     f"too many VMs scheduled on {ledger.names[number]} for coschedule requirement of {most}"
                 )
-        vms = fold_members(attempt.items, members)
+        vms = fold_slots(attempt.demand, slots)
         pinned = f" ({batch.because or 'schedule'})" if batch.pin else ""
         details += [f"{vms}{pinned}: {fold(names)}: {reason}" for reason, names in reasons.items()]
     if not headline:
-        vms = fold_members(attempt.items, [member for _, members in attempt.left for member in members])
+        vms = fold_slots(attempt.demand, [slot for _, slots in attempt.left for slot in slots])
         headline = f"no host has room for {vms}: {details[0].split(': ', 1)[1]}"
     if len(details) > LINES:
         details = [*details[:LINES], f"and {len(details) - LINES} more reasons"]
@@ -66,9 +65,9 @@ def why_not(attempt: Attempt, batch: Batch, number: int) -> str:
     return ledger.over_quota(number, batch.load) or "does not fit together with the other VMs of this plan"
 
 
-def fold_members(items: Sequence[Item], members: Sequence[Member]) -> str:
+def fold_slots(demand: Demand, slots: Sequence[int]) -> str:
     """Return the names of VMs, folded; those without names are counted."""
-    names = [items[item].name(index) for item, index in members]
+    names = list(map(demand.name, slots))
     unnamed = names.count("")
     parts = [fold(filter(None, names)), f"{unnamed} VMs without names" if unnamed else ""]
     return ",".join(filter(None, parts))
@@ -80,12 +79,8 @@ def _owner(attempt: Attempt, number: int) -> str:
     if isinstance(owner, str):
         return f"`{owner}`"
     limit = attempt.ledger.cap[number] - 1
-    for unit in attempt.batches[owner].units():
-        for item, index in unit:
-            if attempt.placed[item][index] == number and attempt.items[item].coschedule == limit:
-                return (
-                    f"`{attempt.items[item].name(index)}`"
-                    if attempt.items[item].names
-                    else "a VM of this plan"
-                )
+    for slot in attempt.batches[owner].slots:
+        item, index = attempt.demand.item(slot)
+        if attempt.placed[slot] == number and item.coschedule == limit:
+            return f"`{item.name(index)}`" if item.names else "a VM of this plan"
     return "a VM of this plan"

@@ -24,7 +24,7 @@ from shoal_orchestrator.core.ledger import Ledger
 from shoal_orchestrator.core.placement import HostView, Item, Placement, Residents
 from shoal_orchestrator.core.refusal import unplaceable
 from shoal_orchestrator.core.search import search
-from shoal_orchestrator.core.units import Batch, make_batches
+from shoal_orchestrator.core.units import Batch, make_demand
 
 
 def place(
@@ -42,19 +42,19 @@ def place(
     """
     if not hosts:
         raise Refused("namespace must contain at least one host to launch VMs")
-    demanded = sum(item.size for item in items)
-    if not demanded:
+    if not any(item.size for item in items):
         raise Refused("namespace must contain at least one queued VM to launch VMs")
-    batches = make_batches(items, residents or {}, policy)
+    demand = make_demand(items, residents or {}, policy)
 
     def attempt() -> Attempt:
-        return Attempt(items, batches, Ledger(hosts, policy, relative=relative, room_for=demanded))
+        return Attempt(demand, Ledger(hosts, policy, relative=relative, room_for=demand.total))
 
     first = attempt()
-    _check_pins(batches, first.ledger)
+    _check_pins(demand.batches, first.ledger)
     if spread(first):
         return first.placement()
-    for again, method in ((attempt(), pack), (attempt(), search)):
+    for method in (pack, search):
+        again = attempt()
         if method(again):
             return again.placement()
     raise unplaceable(first)

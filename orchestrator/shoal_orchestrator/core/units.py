@@ -6,27 +6,35 @@ A *unit* is one VM, or a VM with all that are colocated with it, over chains. Th
 (section 4): pinned with limits, pinned, limited (small limits first), groups with many colocated VMs, the rest.
 In the rest heavy VMs go first, so that a big one queued last does not ruin the balance; among equally heavy ones
 the shape of which there are most; within a batch it is the order of the queue.
+
+A VM is a *slot*: its number when the VMs of all items are counted through. Numbers cost nothing, and 100,000 of
+anything else would be most of the planner's time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 
-from shoal.core.load import Load, Policy, total, weight
+import msgspec
+
+from shoal.core.load import Load, Policy, weight
 from shoal.errors import InvalidRequest, Unplaceable
 from shoal_orchestrator.core.placement import Item, Residents
 
-#: a VM: number of its item, number within the item
-Member = tuple[int, int]
+#: what makes items equal: schedule, coschedule, vcpus, memory_mib, nics, colocate
+_Shape = tuple[str, int, int, int, int, str]
+#: where colocate chains end: (number of the item, slot) of a queued VM, or a resident's name
+_Root = tuple[int, int] | str
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct, gc=False):
     """Units that are all alike: pinned to `pin` (or nowhere), `size` VMs each with `load` together.
 
-    `limit` is the strictest coschedule of a unit, `because` why it is pinned.
-    Units of one VM are kept as spans (item, start, stop), larger ones as lists of members.
+    `limit` is the strictest coschedule of a unit, `because` why it is pinned, `first` the number of the first
+    item. `slots` are the VMs of the first unit, then those of the second, and so on.
     """
 
     pin: str
@@ -34,56 +42,81 @@ class Batch:
     size: int
     load: Load
     first: int
+    slots: Sequence[int]
     because: str = ""
-    spans: list[tuple[int, int, int]] = field(default_factory=list)
-    groups: list[list[Member]] = field(default_factory=list)
-    count: int = 0
 
-    def add_span(self, item: int, start: int, stop: int) -> None:
-        """Add single VMs: those of one item from `start` up to `stop`."""
-        self.spans.append((item, start, stop))
-        self.count += stop - start
-
-    def units(self) -> list[list[Member]]:
-        """Return each unit as its members, in order."""
-        singles = [[(item, index)] for item, start, stop in self.spans for index in range(start, stop)]
-        return singles + self.groups
+    @property
+    def count(self) -> int:
+        """How many units these are."""
+        return len(self.slots) // self.size
 
 
-def make_batches(items: Sequence[Item], residents: Residents, policy: Policy) -> list[Batch]:
+class Demand(msgspec.Struct, gc=False):
+    """All that is to be placed. `starts[i]` is the first slot of the i-th item; the last entry is their number.
+
+    `single` tells that each item is one VM, so that an item's number is its VM's slot.
+    """
+
+    items: Sequence[Item]
+    starts: Sequence[int]
+    single: bool
+    batches: list[Batch]
+
+    @property
+    def total(self) -> int:
+        """How many VMs these are."""
+        return self.starts[-1]
+
+    def item(self, slot: int) -> tuple[Item, int]:
+        """Return the item of a VM, and the VM's number in it."""
+        # items without VMs start where the next one does
+        number = bisect_right(self.starts, slot) - 1
+        return self.items[number], slot - self.starts[number]
+
+    def name(self, slot: int) -> str:
+        """Return the name of a VM; empty if it has none yet."""
+        item, index = self.item(slot)
+        return item.name(index)
+
+
+def make_demand(items: Sequence[Item], residents: Residents, policy: Policy) -> Demand:
     """Return everything to be placed, as batches in planning order.
 
-    Raises Unplaceable for VMs colocated with ones that do not exist, with themselves, or in a circle.
+    Raises InvalidRequest for an item with both schedule and colocate, and Unplaceable for VMs colocated with ones
+    that do not exist, with themselves, or in a circle.
     """
-    for item in items:
-        if item.schedule and item.colocate:
-            raise InvalidRequest("cannot specify schedule and colocate in the same config")
-    groups = _find_groups(items, residents)
-    # VMs that others are colocated with leave their items
-    leaders: dict[int, list[int]] = {}
-    for root in groups:
-        if isinstance(root, tuple):
-            leaders.setdefault(root[0], []).append(root[1])
-    batches: dict[object, Batch] = {}
+    sizes = [len(item.names) or item.count for item in items]
+    starts = list(accumulate(sizes, initial=0))
+    alike: defaultdict[_Shape, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
-        if item.colocate:
+        alike[item.schedule, item.coschedule, item.vcpus, item.memory_mib, item.nics, item.colocate].append(
+            number
+        )
+    demand = Demand(items, starts, starts[-1] == len(items) and 0 not in sizes, [])
+    if any(schedule and colocate for schedule, _, _, _, _, colocate in alike):
+        raise InvalidRequest("cannot specify schedule and colocate in the same config")
+    roots = _find_roots(demand, {shape[5] for shape in alike if shape[5]}, residents)
+    # VMs that others are colocated with leave their items
+    leaders = {root[1] for root in roots.values() if not isinstance(root, str)}
+    for shape, numbers in alike.items():
+        if shape[5]:
             continue
-        shape = (item.schedule, item.coschedule, item.vcpus, item.memory_mib, item.nics)
-        batch = batches.get(shape)
-        if batch is None:
-            batch = Batch(item.schedule, item.coschedule, 1, item.load, number)
-            batches[shape] = batch
-        start = 0
-        for leader in sorted(leaders.get(number, ())):
-            if leader > start:
-                batch.add_span(number, start, leader)
-            start = leader + 1
-        if item.size > start:
-            batch.add_span(number, start, item.size)
-    _add_groups(items, residents, groups, batches)
-    return sorted(
-        (batch for batch in batches.values() if batch.count), key=lambda batch: _order(batch, policy)
-    )
+        slots = numbers if demand.single else _slots(starts, numbers)
+        if leaders:
+            slots = [slot for slot in slots if slot not in leaders]
+        if slots:
+            first = items[numbers[0]]
+            demand.batches.append(Batch(shape[0], shape[1], 1, first.load, numbers[0], slots))
+    if roots:
+        demand.batches += _make_groups(demand, residents, alike, roots)
+    demand.batches.sort(key=lambda batch: _order(batch, policy))
+    return demand
+
+
+def _slots(starts: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
+    if len(numbers) == 1:
+        return range(starts[numbers[0]], starts[numbers[0] + 1])
+    return [slot for number in numbers for slot in range(starts[number], starts[number + 1])]
 
 
 def _order(batch: Batch, policy: Policy) -> tuple[int, ...]:
@@ -95,43 +128,40 @@ def _order(batch: Batch, policy: Policy) -> tuple[int, ...]:
     return (3, -batch.size, -weight(policy, batch.load), -batch.count, batch.first)
 
 
-def _find_groups(items: Sequence[Item], residents: Residents) -> dict[Member | str, list[int]]:
-    """Return, for each VM or resident that is the end of colocate chains, the items that end there."""
-    targets = {item.colocate for item in items if item.colocate}
+def _find_roots(demand: Demand, targets: Collection[str], residents: Residents) -> dict[str, _Root]:
+    """Return, for each VM that is named in a colocate, the end of the chain that begins there."""
     if not targets:
         return {}
-    queued: dict[str, Member] = {}
-    for number, item in enumerate(items):
+    queued: dict[str, tuple[int, int]] = {}
+    for number, item in enumerate(demand.items):
         if not targets.isdisjoint(item.names):
-            queued.update((name, (number, at)) for at, name in enumerate(item.names) if name in targets)
-    roots: dict[int, Member | str | None] = {}
-    groups: dict[Member | str, list[int]] = {}
-    for number, item in enumerate(items):
-        if item.colocate:
-            root = _find_root(number, items, queued, residents, roots)
-            if root is not None:
-                groups.setdefault(root, []).append(number)
-    homeless = {items[number].colocate for number, root in roots.items() if root is None}
-    if homeless:
-        raise Unplaceable(f"nonexistent colocate VMs: [{', '.join(sorted(homeless))}]")
-    return groups
+            start = demand.starts[number]
+            queued.update(
+                (name, (number, start + at)) for at, name in enumerate(item.names) if name in targets
+            )
+    found: dict[str, _Root | None] = {}
+    for target in targets:
+        _follow(target, demand.items, queued, residents, found)
+    roots = {target: root for target, root in found.items() if root is not None}
+    if len(roots) < len(targets):
+        raise Unplaceable(f"nonexistent colocate VMs: [{', '.join(sorted(targets - roots.keys()))}]")
+    return roots
 
 
-def _find_root(
-    number: int,
+def _follow(
+    target: str,
     items: Sequence[Item],
-    queued: dict[str, Member],
+    queued: Mapping[str, tuple[int, int]],
     residents: Residents,
-    roots: dict[int, Member | str | None],
-) -> Member | str | None:
+    found: dict[str, _Root | None],
+) -> None:
     """Follow a chain to a VM that is colocated with none, or to a resident; None if there is no end."""
-    path: list[int] = []
-    root: Member | str | None = None
-    while number not in roots:
+    path: list[str] = []
+    root: _Root | None = None
+    while target not in found:
         # a circle comes back here and finds None
-        roots[number] = None
-        path.append(number)
-        target = items[number].colocate
+        found[target] = None
+        path.append(target)
         leader = queued.get(target)
         if leader is None:
             root = target if target in residents else None
@@ -139,31 +169,48 @@ def _find_root(
         if not items[leader[0]].colocate:
             root = leader
             break
-        number = leader[0]
+        target = items[leader[0]].colocate
     else:
-        root = roots[number]
-    roots.update(dict.fromkeys(path, root))
-    return root
+        root = found[target]
+    found.update(dict.fromkeys(path, root))
 
 
-def _add_groups(
-    items: Sequence[Item],
+def _make_groups(
+    demand: Demand,
     residents: Residents,
-    groups: dict[Member | str, list[int]],
-    batches: dict[object, Batch],
-) -> None:
-    for root, followers in groups.items():
-        members: list[Member] = [root] if isinstance(root, tuple) else []
-        members += [(number, at) for number in followers for at in range(items[number].size)]
-        parts = [items[number] for number, _ in members]
-        load = total(item.load for item in parts)
-        limit = min((item.coschedule for item in parts if item.coschedule >= 0), default=-1)
-        pin = residents[root] if isinstance(root, str) else items[root[0]].schedule
-        because = f"colocated with `{root}`" if isinstance(root, str) else ""
-        shape = (pin, limit, load, because)
-        batch = batches.get(shape)
-        if batch is None:
-            batch = Batch(pin, limit, len(members), load, members[0][0], because=because)
-            batches[shape] = batch
-        batch.groups.append(members)
-        batch.count += 1
+    alike: Mapping[_Shape, list[int]],
+    roots: Mapping[str, _Root],
+) -> list[Batch]:
+    """Return the units of several VMs, and those that follow a resident, as batches."""
+    items, starts = demand.items, demand.starts
+    followers: defaultdict[_Root, list[int]] = defaultdict(list)
+    for shape, numbers in alike.items():
+        if shape[5]:
+            followers[roots[shape[5]]] += numbers
+    batches: dict[object, Batch] = {}
+    for root, numbers in followers.items():
+        numbers.sort()
+        slots = [slot for number in numbers for slot in range(starts[number], starts[number + 1])]
+        parts = [(items[number], starts[number + 1] - starts[number]) for number in numbers]
+        first, pin, because = numbers[0], "", ""
+        if isinstance(root, str):
+            pin, because = residents[root], f"colocated with `{root}`"
+        else:
+            first = root[0]
+            pin = items[first].schedule
+            slots.insert(0, root[1])
+            parts.append((items[first], 1))
+        if not slots:
+            continue
+        limit = min((item.coschedule for item, _ in parts if item.coschedule >= 0), default=-1)
+        load = Load(
+            vcpus=sum([item.vcpus * size for item, size in parts]),
+            memory_mib=sum([item.memory_mib * size for item, size in parts]),
+            nics=sum([item.nics * size for item, size in parts]),
+            vms=len(slots),
+        )
+        batch = batches.setdefault(
+            (pin, limit, load, because), Batch(pin, limit, len(slots), load, first, [], because)
+        )
+        batch.slots += slots  # type: ignore[operator]  # made here, as a list
+    return list(batches.values())

@@ -219,7 +219,9 @@ class NatsBus:
             return Unavailable(f"nobody answers on `{subject}`: is an orchestrator running?")
         if isinstance(error, (nats.errors.TimeoutError, TimeoutError)):
             return TimedOut(f"no answer to `{subject}` within {timeout_s:g} s")
-        return Unavailable(f"cannot send to `{subject}` at {self.server}: {str(error) or type(error).__name__}")
+        return Unavailable(
+            f"cannot send to `{subject}` at {self.server}: {str(error) or type(error).__name__}"
+        )
 
     async def close(self) -> None:
         """Send what waits (for at most two seconds) and disconnect."""

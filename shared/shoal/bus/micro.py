@@ -6,9 +6,11 @@ plain functions that start what takes time elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
+import nats.errors
 import nats.micro
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service
@@ -28,26 +30,31 @@ class Endpoint(NamedTuple):
     handler: Callable[[Message], None]
 
 
+@contextlib.asynccontextmanager
 async def serve(
     bus: NatsBus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
-) -> Callable[[], object]:
-    """Start the service; awaiting what is returned stops it."""
+) -> AsyncIterator[None]:
+    """Answer on these endpoints until the context is left."""
     service: Service = await nats.micro.add_service(
         bus.client, name=name, version=version, description=description, queue_group=QUEUE
     )
-    for endpoint in endpoints:
+    try:
+        for endpoint in endpoints:
 
-        async def deliver(request: Request, to: Callable[[Message], None] = endpoint.handler) -> None:
-            raw = request._msg  # noqa: SLF001  (nats-py's Request hides the reply subject)
-            to(Message(raw.subject, raw.data, raw.reply, raw.headers or {}))
+            async def deliver(request: Request, to: Callable[[Message], None] = endpoint.handler) -> None:
+                raw = request._msg  # noqa: SLF001  (nats-py's Request hides the reply subject)
+                to(Message(raw.subject, raw.data, raw.reply, raw.headers or {}))
 
-        await service.add_endpoint(
-            EndpointConfig(
-                name=endpoint.name,
-                subject=endpoint.subject,
-                handler=deliver,
-                metadata={"description": endpoint.description},
+            await service.add_endpoint(
+                EndpointConfig(
+                    name=endpoint.name,
+                    subject=endpoint.subject,
+                    handler=deliver,
+                    metadata={"description": endpoint.description},
+                )
             )
-        )
-    await bus.settle()
-    return service.stop
+        await bus.settle()
+        yield
+    finally:
+        with contextlib.suppress(nats.errors.Error):
+            await service.stop()

@@ -26,7 +26,8 @@ async def progress_on(stream: TextIO) -> AsyncIterator[Callable[[int, int, str],
     task = asyncio.create_task(_show(stream, said), name="progress")
 
     def say(done: int, total: int, text: str) -> None:
-        said[:] = [f"{text} {done}/{total}" if total else text]
+        told = f"{text} {done}/{total}" if total else text
+        said[:] = [told] if told else []
 
     try:
         yield say
@@ -41,7 +42,7 @@ async def _show(stream: TextIO, said: list[str]) -> None:
         await _spin(stream, said)
     shown: list[str] = []
     while True:
-        if said != shown:
+        if said and said != shown:
             print(f"… {said[-1]}", file=stream, flush=True)
             shown = said.copy()
         await asyncio.sleep(_PATIENCE_S)

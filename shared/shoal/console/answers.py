@@ -97,14 +97,22 @@ def _exit_code(reply: Reply) -> int:
 async def call_all(call: Call, namespace: str, request: Request[Any]) -> Reply:
     """Send a request and, where the reply is a page, ask for all further ones; returns them as one reply.
 
-    Pages have `items` and `next`, their requests `after` (DESIGN.md section 2).
+    Pages have `items` and `next`, their requests `after` (DESIGN.md section 2). Raises what `call` raises, and
+    ShoalError when pages repeat.
     """
     reply = await call(namespace, request)
     if not (reply.next and "after" in request.__struct_fields__ and "items" in reply.__struct_fields__):
         return reply
     pages = [reply]
-    while pages[-1].next and pages[-1].next not in {page.next for page in pages[:-1]}:
-        request = msgspec.structs.replace(request, after=pages[-1].next)
+    asked: set[str] = set()
+    while pages[-1].next:
+        after = pages[-1].next
+        if after in asked:
+            raise ShoalError(
+                f"the pages of `{request.noun} {request.verb}` repeat after `{after}`: the list never ends"
+            )
+        asked.add(after)
+        request = msgspec.structs.replace(request, after=after)
         pages.append(await call(namespace, request))
     items = tuple(item for page in pages for item in page.items)  # type: ignore[attr-defined]  # seen above
     return msgspec.structs.replace(

@@ -240,7 +240,7 @@ class Session:
     def _refuse_to_keep(self, what: str, instead: str) -> None:
         """Refuse to change a session that ends with this line. Raises InvalidRequest."""
         if self._one_shot:
-            hint = f": put it before a command, as in `{instead}`" if instead else ""
+            hint = f"; put it before a command, as in `{instead}`" if instead else ""
             raise InvalidRequest(
                 f"`{what}` would be forgotten at once: every line is a session of its own{hint}"
             )

@@ -120,8 +120,9 @@ class Grammar:
                 matches += [Match(Spelling(command, pattern), reading) for reading in found]
         best = _best(matches)
         if best is None:
+            wrong = f"cannot read the argument `{text.strip()}`" if words else "an argument is missing"
             raise InvalidRequest(
-                f"{command.noun} {command.verb}: cannot read the argument `{text.strip()}`",
+                f"{command.noun} {command.verb}: {wrong}",
                 details=("expected what follows in:", *(f"  {pattern.syntax}" for pattern in patterns)),
             )
         return self._build(command, best.reading.values)

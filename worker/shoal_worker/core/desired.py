@@ -19,6 +19,7 @@ from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapReco
 Verdict = Literal["taken", "known", "older"]
 #: powers under which a VM has a guest, ports in its segments, and a share of the host
 PRESENT = ("paused", "running")
+_MAX_ERASED = 10_000
 
 
 class Held(NamedTuple):
@@ -39,18 +40,23 @@ class DesiredState:
         self._held: dict[str, Held] = {}
         self._segments: dict[int, SegmentRecord] = {}
         self._mentions: Counter[int] = Counter()
+        #: subjects that were forgotten, and up to which sequence: a replica that lags may still tell of them
+        self._erased: dict[str, int] = {}
+        # what every heartbeat asks for, until something changes
+        self._counted: tuple[int, int] | None = None
+        self._load: Load | None = None
 
     # --- merging -----------------------------------------------------------------------------------------
 
     def merge(self, subject: str, sequence: int, record: Desired) -> Verdict:
         """Take a record that was stored under `subject` with this sequence, if it is newer than what is held."""
         held = self._held.get(subject)
-        if held is not None:
-            if sequence <= held.sequence:
-                return "known"
-            if _older(record, held.record):
-                self._held[subject] = Held(sequence, held.record)
-                return "older"
+        if sequence <= (held.sequence if held is not None else self._erased.get(subject, 0)):
+            return "known"
+        if held is not None and _older(record, held.record):
+            self._held[subject] = Held(sequence, held.record)
+            self._changed()
+            return "older"
         self._put(subject, Held(sequence, record))
         return "taken"
 
@@ -61,8 +67,12 @@ class DesiredState:
         if isinstance(held.record, SegmentRecord):
             self._segments[held.record.vni] = held.record
 
-    def _remove(self, subject: str) -> None:
+    def _changed(self) -> None:
         self.version += 1
+        self._counted = self._load = None
+
+    def _remove(self, subject: str) -> None:
+        self._changed()
         held = self._held.pop(subject, None)
         if held is None:
             return
@@ -73,10 +83,35 @@ class DesiredState:
     def forget_sequences(self) -> None:
         """Another store numbers anew: let any sequence win, while revisions still count."""
         self._held = {subject: Held(0, held.record) for subject, held in self._held.items()}
+        self._erased.clear()
+        self._changed()
 
     def sequences(self) -> dict[str, int]:
         """What is held now: subject → sequence."""
         return {subject: held.sequence for subject, held in self._held.items()}
+
+    def erase(self, subject: str, sequence: int, done: Callable[[LaunchRecord | TapRecord], bool]) -> bool:
+        """The leader has deleted what was stored there: forget it, if it is a tombstone that was carried out.
+
+        Anything else stays: absence is no command. Whether something was forgotten.
+        """
+        held = self._held.get(subject)
+        if held is None or sequence <= held.sequence or not is_tombstone(held.record):
+            return False
+        if isinstance(held.record, SegmentRecord):
+            if self._mentions[held.record.vni] > 0:
+                return False
+        elif not done(held.record):
+            return False
+        self._forget(subject, sequence)
+        return True
+
+    def _forget(self, subject: str, sequence: int) -> None:
+        self._remove(subject)
+        self._erased.pop(subject, None)
+        self._erased[subject] = sequence
+        if len(self._erased) > _MAX_ERASED:
+            del self._erased[next(iter(self._erased))]
 
     def prune(
         self,
@@ -99,19 +134,25 @@ class DesiredState:
                 forget = not used or (record.removed and subject not in present)
             else:
                 forget = subject not in present and is_tombstone(record) and done(record)
-            if forget:
+            if forget and isinstance(record, SegmentRecord) and not record.removed:
+                # it may concern us again as it is
                 self._remove(subject)
+            elif forget:
+                self._forget(subject, sequence)
 
     # --- what is held ------------------------------------------------------------------------------------
 
     def counted(self) -> tuple[int, int]:
         """How many records we hold that the leader counts as ours, and their highest sequence."""
+        if self._counted is not None:
+            return self._counted
         count = highest = 0
         for sequence, record in self._held.values():
             if not isinstance(record, SegmentRecord) or self.host in record.peers:
                 count += 1
                 highest = max(highest, sequence)
-        return count, highest
+        self._counted = (count, highest)
+        return self._counted
 
     def launches(self) -> Iterator[LaunchRecord]:
         """The launch records for this incarnation of the host."""
@@ -156,7 +197,10 @@ class DesiredState:
 
     def load(self) -> Load:
         """What our VMs that are to be here have been promised."""
-        return total(load_of(record.config) for record in self.launches() if record.power in PRESENT)
+        if self._load is None:
+            present = (record for record in self.launches() if record.power in PRESENT)
+            self._load = total(load_of(record.config) for record in present)
+        return self._load
 
 
 def is_tombstone(record: Desired) -> bool:

@@ -39,11 +39,12 @@ def vm_status(
     reason: str = "",
     uptime_s: float = 0,
 ) -> VMStatus:
-    """What a VM of ours is. `reason` tells why it does not get on (waiting for a segment, a busy hypervisor)."""
+    """What a VM of ours is. `reason` tells why its record is not carried out yet, if it is not."""
     revision = outcome.revision if outcome is not None else 0
     state: State = "BUILDING"
     if outcome is not None:
-        state, reason = outcome.state, outcome.reason or reason
+        settled = outcome.revision >= record.revision
+        state, reason = outcome.state, outcome.reason if settled else reason or outcome.reason
     refused = outcome is not None and outcome.state == "ERROR" and outcome.revision == record.revision
     if guest is not None and alive(guest) and not refused:
         resumed = outcome is not None and outcome.resumed

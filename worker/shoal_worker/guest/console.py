@@ -52,7 +52,9 @@ class SerialConsole:
         try:
             await self._writer.drain()
         except OSError as error:
-            raise ConsoleError(f"cannot say {command!r} to {self._path}: {error.strerror or error}") from error
+            raise ConsoleError(
+                f"cannot say {command!r} to {self._path}: {error.strerror or error}"
+            ) from error
 
     async def _answer(self, command: str, beginnings: tuple[str, ...], timeout_s: float) -> str:
         """Send a command and wait for a line that is, or begins with, one of `beginnings`.
@@ -67,7 +69,9 @@ class SerialConsole:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(future)
         except TimeoutError:
-            raise ConsoleError(f"no answer to {command!r} from {self._path} within {timeout_s:.0f} s") from None
+            raise ConsoleError(
+                f"no answer to {command!r} from {self._path} within {timeout_s:.0f} s"
+            ) from None
         finally:
             if self._waiting.get(beginnings) is future:
                 del self._waiting[beginnings]

@@ -70,27 +70,35 @@ def _resolve() -> str:
 
 
 def _unpack(archive: Path, modules: tuple[str, ...]) -> KernelFiles:
-    image = b""
-    found: dict[str, bytes] = {}
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                name, _, suffix = path.name.partition(".ko")
-                is_module = "modules" in path.parts and name in modules and suffix in ("", ".xz")
-                content = tar.extractfile(member) if member.isfile() else None
-                if content is None:
-                    continue
-                if path.parent.name == "boot" and path.name.startswith("vmlinuz-"):
-                    image = content.read()
-                elif is_module and path.name != name:
-                    packed = content.read()
-                    found[name] = lzma.decompress(packed) if suffix else packed
-    if not image or "virtio_net" not in found:
+    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    try:
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
+            tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+        ):
+            kernel = _select(tar, modules)
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise BuildError(f"cannot read {archive.name}: {str(error) or 'it ends too early'}") from error
+    if not kernel.image or "virtio_net" not in kernel.modules:
         raise BuildError(
             f"{archive.name} holds no kernel with virtio_net: it is not what was expected of Debian"
         )
+    return kernel
+
+
+def _select(tar: tarfile.TarFile, modules: tuple[str, ...]) -> KernelFiles:
+    image = b""
+    found: dict[str, bytes] = {}
+    for member in tar:
+        path = PurePosixPath(member.name)
+        name, _, packing = path.name.partition(".ko")
+        content = tar.extractfile(member) if member.isfile() else None
+        if content is None:
+            continue
+        if path.parent.name == "boot" and path.name.startswith("vmlinuz-"):
+            image = content.read()
+        elif name in modules and path.name in (f"{name}.ko", f"{name}.ko.xz"):
+            found[name] = lzma.decompress(content.read()) if packing else content.read()
     return KernelFiles(image, found)
 
 

@@ -106,7 +106,7 @@ class Cluster:
         for stale in folder.glob("*.ports"):
             stale.unlink()
         (folder / "nats.conf").write_text(self.layout.nats_config(), encoding="utf-8")
-        await self.processes.start(process)
+        self.processes.start(process)
         try:
             async with asyncio.timeout(_NATS_START_S):
                 while not (url := _url_in(folder)):  # noqa: ASYNC110  (another program writes the file)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from shoal_worker.lab.cluster import Cluster, Stopped, say, wait_for_hosts
 from shoal_worker.lab.guard import guarded
 from shoal_worker.lab.layout import HEAD, MARK, NATS_PORT, Layout, enter, netns_prefix, network_netns, nodes
 from shoal_worker.lab.preconditions import find_command, find_programs, listen, open_state, search_path
-from shoal_worker.lab.processes import write_json
+from shoal_worker.lab.processes import exit_of, write_json
 
 if TYPE_CHECKING:
     import socket
@@ -93,22 +94,21 @@ class _Lab:
             layout.nats(address=head.address, port=NATS_PORT, netns=head.netns)
         )
         self._write()
-        await processes.start(layout.relay(head, listening.fileno()), pass_fds=(listening.fileno(),))
-        await processes.start(layout.orchestrator(self._inner_url, head.name, head.netns))
+        processes.start(layout.relay(head, listening.fileno()), pass_fds=(listening.fileno(),))
+        processes.start(layout.orchestrator(self._inner_url, head.name, head.netns))
         for node in self._nodes:
             role = "edge" if node is head and not self._settings.head_worker else "host"
-            await processes.start(layout.worker(self._inner_url, node, role, self._settings.accelerator))
+            processes.start(layout.worker(self._inner_url, node, role, self._settings.accelerator))
 
     async def _simulate(self, listening: socket.socket) -> None:
         """All hosts in one process, on the machine's own network. NATS takes the port itself."""
         layout, processes = self._layout, self._cluster.processes
+        port = listening.getsockname()[1]
         listening.close()
-        self._url = self._inner_url = await self._cluster.start_nats(
-            layout.nats(address=_LOCAL, port=self._settings.port)
-        )
+        self._url = self._inner_url = await self._cluster.start_nats(layout.nats(address=_LOCAL, port=port))
         self._write()
-        await processes.start(layout.orchestrator(self._url, HEAD))
-        await processes.start(
+        processes.start(layout.orchestrator(self._url, HEAD))
+        processes.start(
             layout.simulated_workers(
                 self._url, self._settings.hosts, HEAD, head_worker=self._settings.head_worker
             )
@@ -116,9 +116,22 @@ class _Lab:
 
     async def _run_command(self) -> int:
         """Run the command with `NATS_URL` set; its exit code, 128 + n if signal n ended it."""
-        child = await asyncio.create_subprocess_exec(
-            *enter(self._netns),
-            *self._settings.command,
+        child = self._start_command()
+        # What a terminal sends at Ctrl-C reaches the command as well, and a prompt does not end from it.
+        self._cluster.on_signal = lambda number: number != signal.SIGINT or not _has_terminal()
+        try:
+            code = await self._cluster.during(exit_of(child))
+        except Stopped as stopped:
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
+                child.send_signal(stopped.number)
+                async with asyncio.timeout(_COMMAND_END_S):
+                    await exit_of(child)
+            raise
+        return code if code >= 0 else 128 - code
+
+    def _start_command(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*enter(self._netns), *self._settings.command],
             env={
                 **os.environ,
                 "NATS_URL": self._inner_url,
@@ -127,17 +140,6 @@ class _Lab:
                 MARK: self._lab,
             },
         )
-        # What a terminal sends at Ctrl-C reaches the command as well, and a prompt does not end from it.
-        self._cluster.on_signal = lambda number: number != signal.SIGINT or not _has_terminal()
-        try:
-            code = await self._cluster.during(child.wait())
-        except Stopped as stopped:
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
-                child.send_signal(stopped.number)
-                async with asyncio.timeout(_COMMAND_END_S):
-                    await child.wait()
-            raise
-        return code if code >= 0 else 128 - code
 
     def _write(self) -> None:
         """Write lab.json: what there is and where."""

@@ -121,10 +121,10 @@ class Layout:
         return (self.programs.python, "-m", module, *words)
 
     def nats(self, *, address: str, port: int, host: str = HEAD, netns: str = "") -> Process:
-        """The NATS server. `port` 0: any free one, which it writes to a file in `nats_folder`."""
+        """The NATS server. It says that it listens by a file in `nats_folder`."""
         command = (
             *(self.programs.nats_server, "--config", str(self.nats_folder / "nats.conf")),
-            *("--addr", address, "--port", str(port or -1)),
+            *("--addr", address, "--port", str(port)),
         )
         return self._process("nats", host, command, netns)
 

@@ -36,12 +36,12 @@ class Processes:
         self._tasks: set[asyncio.Task[None]] = set()
         self.write()
 
-    async def start(self, process: Process, *, pass_fds: tuple[int, ...] = ()) -> None:
+    def start(self, process: Process, *, pass_fds: tuple[int, ...] = ()) -> None:
         """Start one, in a session of its own, its output in its log."""
         process.log.parent.mkdir(parents=True, exist_ok=True)
         with process.log.open("ab") as log:
-            child = await asyncio.create_subprocess_exec(
-                *process.argv,
+            child = subprocess.Popen(
+                process.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -66,8 +66,8 @@ class Processes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wait(self, process: Process, child: asyncio.subprocess.Process) -> None:
-        code = await child.wait()
+    async def _wait(self, process: Process, child: subprocess.Popen[bytes]) -> None:
+        code = await exit_of(child)
         if self._pids[process] == child.pid:
             self._pids[process] = 0
             self.write()
@@ -105,6 +105,23 @@ class Processes:
             ]
         }
         write_json(self._file, written)
+
+
+async def exit_of(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of a child; its exit code, -n if signal n ended it.
+
+    By pidfd: asyncio's own children need its loop to outlive them, and these outlive the loop.
+    """
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    fd = os.pidfd_open(child.pid)
+    loop.add_reader(fd, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    return child.wait()
 
 
 def write_json(file: Path, value: object) -> None:

@@ -22,7 +22,7 @@ _CHUNK = 256 * 1024
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Pass on what comes, until one side has no more; the other direction goes on."""
-    with contextlib.suppress(ConnectionError, TimeoutError):
+    with contextlib.suppress(OSError):
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()

@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shoal.client import connect
@@ -37,11 +38,12 @@ def run_up(settings: UpSettings) -> int:
     programs = find_programs(simulate=settings.simulate, namespaces=False)
     host = names.check_host(socket.gethostname())
     cluster_id = f"{random.SystemRandom().getrandbits(24):06x}"
-    listen(settings.port).close()  # says who has it, before anything is started
+    with listen(settings.port) as listening:  # says before anything is started that the port is taken
+        port = listening.getsockname()[1]
     state = open_state(settings.state, cluster_id)
     with guarded(cluster_id, state):
         layout = Layout(lab=cluster_id, state=state.path, programs=programs)
-        return asyncio.run(_run(settings, layout, host, state))
+        return asyncio.run(_run(replace(settings, port=port), layout, host, state))
 
 
 async def _run(settings: UpSettings, layout: Layout, host: str, state: State) -> int:
@@ -51,7 +53,6 @@ async def _run(settings: UpSettings, layout: Layout, host: str, state: State) ->
             url = await cluster.during(_start(cluster, settings, host))
             await cluster.during(wait_for_hosts(url, [host], settings.timeout_s))
             cluster.started(ends_alone=False)
-            _write(settings, layout, host, url)
             say(_summary(settings, host, url, state), sys.stdout)
             await cluster.during(asyncio.Event().wait())
         except Stopped as stopped:
@@ -63,13 +64,14 @@ async def _run(settings: UpSettings, layout: Layout, host: str, state: State) ->
 async def _start(cluster: Cluster, settings: UpSettings, host: str) -> str:
     layout = cluster.layout
     url = await cluster.start_nats(layout.nats(address=_LOCAL, port=settings.port, host=host))
-    await cluster.processes.start(layout.orchestrator(url, host))
+    _write(settings, layout, host, url)
+    cluster.processes.start(layout.orchestrator(url, host))
     worker = (
         layout.simulated_workers(url, [host], host, head_worker=True)
         if settings.simulate
         else layout.machine_worker(url, host, settings.accelerator)
     )
-    await cluster.processes.start(worker)
+    cluster.processes.start(worker)
     return url
 
 

@@ -1,0 +1,111 @@
+"""Folders, links and notes of guests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shoal_worker.core.ledger import Note
+from shoal_worker.guest_folders import GuestFolders
+from shoal_worker.hypervisor import HypervisorError
+
+A = Note(namespace="red", name="vm1", instance="a1", revision=1, uuid="u")
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    # shorter than pytest's own, since the paths of sockets are limited
+    with tempfile.TemporaryDirectory(prefix="shoal-") as folder:
+        yield Path(folder)
+
+
+def files(state: Path) -> set[str]:
+    return {str(path.relative_to(state)) for path in state.rglob("*")}
+
+
+def test_made_and_removed(state: Path) -> None:
+    """A guest's folder is found by namespace and name, and removal leaves nothing, twice as once."""
+    folders = GuestFolders(state)
+    folder = folders.make(A)
+    (folder / "serial0.log").write_text("text")
+    assert (state / "by-name/red/vm1/serial0.log").read_text() == "text"
+    folders.remove(A)
+    folders.remove(A)
+    assert files(state) == {"guests", "by-name"}
+
+
+def test_no_second_folder(state: Path) -> None:
+    """A folder that is there is somebody's: making it again is refused and leaves it alone."""
+    folders = GuestFolders(state)
+    (folders.make(A) / "disk0.qcow2").write_text("precious")
+    with pytest.raises(HypervisorError, match="red/vm1 is there already"):
+        folders.make(A)
+    assert (state / "guests/a1/disk0.qcow2").read_text() == "precious"
+
+
+def test_link_leads_to_the_newest(state: Path) -> None:
+    """The link follows the newest instance of a name, and outlives the removal of an older one."""
+    folders = GuestFolders(state)
+    newer = msgspec.structs.replace(A, instance="b2")
+    folders.make(A)
+    folders.make(newer)
+    folders.remove(A)
+    assert (state / "by-name/red/vm1").resolve().name == "b2"
+
+
+def test_notes_survive(state: Path) -> None:
+    """Notes are read as written; a folder without a readable one is removed as a leftover."""
+    folders = GuestFolders(state)
+    ended = msgspec.structs.replace(A, ended="failed", reason="QEMU died")
+    folders.make(A)
+    folders.write(ended)
+    (state / "guests/half").mkdir()
+    (state / "guests/torn").mkdir()
+    (state / "guests/torn/guest.json").write_text("{")
+    assert GuestFolders(state).read_all() == [ended]
+    folders.remove_unnoted()
+    assert not (state / "guests/half").exists()
+    assert (state / "guests/torn").exists(), "what has a note may be a guest's"
+
+
+def test_adoption_makes_what_is_missing(state: Path) -> None:
+    """A guest that runs gets folder, link and note, whatever of them is there."""
+    folders = GuestFolders(state)
+    for _ in "twice":
+        folders.adopt(A)
+        assert folders.read_all() == [A]
+        assert (state / "by-name/red/vm1").resolve() == state / "guests/a1"
+
+
+def test_write_after_removal_brings_nothing_back(state: Path) -> None:
+    """A note on a guest whose folder is gone is dropped."""
+    folders = GuestFolders(state)
+    folders.write(A)
+    assert files(state) == set()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        msgspec.structs.replace(A, instance="../x"),
+        msgspec.structs.replace(A, instance=".."),
+        msgspec.structs.replace(A, instance=""),
+        msgspec.structs.replace(A, namespace="a/b"),
+        msgspec.structs.replace(A, name="..\n"),
+    ],
+)
+def test_no_name_leads_elsewhere(state: Path, note: Note) -> None:
+    """A name or instance that is no plain file name is refused before anything is made."""
+    with pytest.raises(HypervisorError, match="not a plain name"):
+        GuestFolders(state).make(note)
+    assert files(state) == set()
+
+
+def test_long_paths_are_refused(state: Path) -> None:
+    """A state folder so deep that sockets cannot be bound in it is refused with advice."""
+    with pytest.raises(HypervisorError, match="choose a shorter state folder"):
+        GuestFolders(state / ("x" * 100)).make(A)

@@ -1,0 +1,391 @@
+"""The reconciler on simulated guests and links: what it does, in which order, and what it says."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+import structlog
+
+from shoal import codec, subjects
+from shoal.core.ifnames import guest_tap
+from shoal.core.vmconfig import VMConfig
+from shoal.messages.desired import LaunchRecord, Port, Report, VMStatus
+from shoal_worker.core.desired import DesiredState
+from shoal_worker.host_links import HostLinks
+from shoal_worker.hypervisor import HypervisorBusy
+from shoal_worker.journal import JournalError, MemoryJournal
+from shoal_worker.machine import SimulatedMachine
+from shoal_worker.network import NetworkError
+from shoal_worker.reconciler import Limits, Reconciler
+from shoal_worker.reporter import Reporter, _same
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
+from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
+
+DEADLINE_S = 10.0
+
+
+async def soon(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something holds that nothing tells of."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+
+
+class RecordingBus:
+    """Takes reports; there is nobody else on it."""
+
+    def __init__(self):
+        self.reports = []
+        self.vms = {}
+        self.news = asyncio.Event()
+
+    async def publish(self, subject, body, **_):
+        assert subject == subjects.report("h")
+        report = codec.decode(body, Report)
+        self.reports.append(report)
+        self.vms.update({status.name: status for status in report.vms})
+        self.news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+    async def until_states(self, **states):
+        await self.until(lambda: {n: self.vms[n].state for n in states if n in self.vms} == states)
+
+
+class Hypervisor(SimulatedHypervisor):
+    """Counts creations, and may be told to hold, to be busy, or to break."""
+
+    def __init__(self):
+        super().__init__()
+        self.at_once = self.most_at_once = self.created = 0
+        self.hold = {}
+        self.raises = {}
+
+    async def create(self, spec):
+        self.at_once += 1
+        self.created += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if spec.name in self.hold:
+                await self.hold[spec.name].wait()
+            await asyncio.sleep(0)
+            error = self.raises.pop(spec.name, None)
+            if error is not None:
+                raise error
+            await super().create(spec)
+        finally:
+            self.at_once -= 1
+
+
+class Rig:
+    def __init__(self, **limits):
+        self.bus = RecordingBus()
+        self.hypervisor = Hypervisor()
+        self.kernel = SimulatedKernel()
+        self.network = SimulatedNetwork(self.kernel)
+        self.journal = MemoryJournal("inc")
+        self.desired = DesiredState("h", "inc")
+        log = structlog.get_logger()
+        self.reporter = Reporter(self.bus, "h", "s", log)
+        self.links = HostLinks(self.network, self.desired, "10.0.0.1", log)
+        self.reconciler = Reconciler(
+            desired=self.desired,
+            journal=self.journal,
+            hypervisor=self.hypervisor,
+            links=self.links,
+            reporter=self.reporter,
+            machine=SimulatedMachine("h"),
+            limits=Limits(**{"retry_s": 0.01, "relist_s": 60, **limits}),
+            rng=random.Random(1),
+            log=log,
+        )
+        self.claimed = asyncio.Event()
+        self.claimed.set()
+        self._sequence = 0
+
+    @contextlib.asynccontextmanager
+    async def running(self):
+        await self.network.open()
+        tasks = [
+            asyncio.create_task(self.reconciler.run(self.claimed)),
+            asyncio.create_task(self.reporter.run()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def want(self, name, *, revision=1, power="paused", instance="", ports=True):
+        instance = instance or f"i-{name}"
+        port = Port(bridge="b", vlan=5, segment="shp-b", tap=guest_tap(instance, 0), mac="m", driver="e1000")
+        record = LaunchRecord(
+            namespace="foo",
+            name=name,
+            id=0,
+            instance=instance,
+            revision=revision,
+            power=power,
+            host="h",
+            incarnation="inc",
+            uuid="u",
+            config=VMConfig(),
+            ports=(port,) if ports else (),
+        )
+        self._sequence += 1
+        self.desired.merge(subjects.launch("h", "foo", name), self._sequence, record)
+        self.reconciler.wake()
+
+    def guests(self):
+        return {guest.name: guest.state for guest in self.hypervisor.kept.guests.values()}
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+async def test_nothing_is_done_before_the_claim_stands(rig):
+    """Without the claim neither links nor guests are touched; with it they are."""
+    rig.claimed.clear()
+    rig.want("a")
+    async with rig.running():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (rig.guests(), rig.kernel.segments) == ({}, {})
+        rig.claimed.set()
+        await rig.bus.until_states(a="BUILDING")
+        assert rig.kernel.guest_taps.keys() == {guest_tap("i-a", 0)}
+
+
+async def test_one_failure_stops_no_other(rig):
+    """A VM whose creation is refused is in ERROR with the reason and leaves nothing; the others run."""
+    rig.hypervisor.fail = lambda operation, who: (
+        "no kernel" if (operation, who) == ("create", "foo/b") else ""
+    )
+    for name in "abc":
+        rig.want(name, power="running")
+    async with rig.running():
+        await rig.bus.until_states(a="RUNNING", b="ERROR", c="RUNNING")
+        assert rig.bus.vms["b"].reason == "no kernel"
+        assert rig.guests() == {"a": "running", "c": "running"}
+        await rig.bus.until(lambda: guest_tap("i-b", 0) not in rig.kernel.guest_taps)
+        created = rig.hypervisor.created
+        rig.reconciler.wake()
+        rig.want("d")
+        await rig.bus.until_states(d="BUILDING")
+        assert rig.hypervisor.created == created + 1
+
+
+async def test_creations_are_bounded_and_others_do_not_wait(rig):
+    """No more than three guests are created at once, and a slow creation holds up neither kills nor links."""
+    rig.want("old", power="running")
+    async with rig.running():
+        await rig.bus.until_states(old="RUNNING")
+        for name in ("a", "b", "c", "d", "e"):
+            rig.hypervisor.hold[name] = asyncio.Event()
+            rig.want(name)
+        rig.want("old", revision=2, power="off")
+        await rig.bus.until_states(old="QUIT")
+        assert rig.hypervisor.most_at_once == 3
+        for held in rig.hypervisor.hold.values():
+            held.set()
+        await rig.bus.until_states(a="BUILDING", b="BUILDING", c="BUILDING", d="BUILDING", e="BUILDING")
+        assert rig.hypervisor.most_at_once == 3
+
+
+async def test_vm_withdrawn_while_it_waits_is_never_created(rig):
+    """A VM that is ended before its turn came has no guest at any time."""
+    for name in ("a", "b", "c"):
+        rig.hypervisor.hold[name] = asyncio.Event()
+        rig.want(name)
+    async with rig.running():
+        await soon(lambda: rig.hypervisor.at_once == 3)
+        rig.want("d")
+        await soon(lambda: ("foo", "d") in rig.reconciler._tasks.working)
+        rig.want("d", revision=2, power="off")
+        for held in rig.hypervisor.hold.values():
+            held.set()
+        await rig.bus.until_states(d="QUIT")
+        assert rig.hypervisor.created == 3
+
+
+async def test_nothing_is_reported_before_it_is_written_down(rig):
+    """While the journal cannot be written nothing is reported; when it can, it is, and nothing was done twice."""
+    full = JournalError("disk full")
+
+    async def refuse():
+        if full is not None:
+            raise full
+
+    rig.journal.flush = refuse
+    rig.want("a")
+    async with rig.running():
+        await soon(lambda: rig.guests() and rig.reconciler.degraded)
+        assert rig.bus.reports == []
+        assert rig.reconciler.degraded == "disk full"
+        full = None
+        await rig.bus.until_states(a="BUILDING")
+        assert rig.hypervisor.created == 1
+        rig.want("b")
+        await rig.bus.until_states(b="BUILDING")
+        assert rig.reconciler.degraded == ""
+
+
+async def test_busy_hypervisor_is_asked_again(rig):
+    """A call whose end is unknown is no failure of the VM: it is tried again, and succeeds."""
+    rig.hypervisor.raises["a"] = HypervisorBusy("creating foo/a took longer than 120 s")
+    rig.want("a")
+    async with rig.running():
+        await rig.bus.until_states(a="BUILDING")
+        await rig.bus.until(lambda: rig.bus.vms["a"].revision == 1)
+        assert (rig.hypervisor.created, rig.bus.vms["a"].reason) == (2, "")
+
+
+async def test_fault_of_the_adapter_is_survived(rig):
+    """An exception that nobody expects delays that VM, and ends nothing."""
+    rig.hypervisor.raises["a"] = RuntimeError("bug")
+    rig.want("a")
+    rig.want("b")
+    async with rig.running():
+        await rig.bus.until(lambda: "a" in rig.bus.vms and rig.bus.vms["a"].revision == 1)
+        await rig.bus.until_states(a="BUILDING", b="BUILDING")
+
+
+async def test_refused_link_is_the_error_of_those_who_need_it(rig):
+    """A foreign interface of a tap's name is left alone; its VM is in ERROR with the owner, others are made."""
+    rig.kernel.foreign[guest_tap("i-a", 0)] = "dummy device"
+    rig.want("a")
+    rig.want("b")
+    async with rig.running():
+        await rig.bus.until_states(a="ERROR", b="BUILDING")
+        assert "dummy device" in rig.bus.vms["a"].reason
+        assert rig.hypervisor.created == 1
+
+
+async def test_unseen_network_creates_no_vm_with_ports(rig):
+    """While links cannot be listed, VMs with ports wait with the reason; those without are created."""
+    trouble = "rtnetlink: no buffer space"
+    observe = rig.network.observe
+
+    async def refuse():
+        if trouble:
+            raise NetworkError(trouble)
+        return await observe()
+
+    rig.network.observe = refuse
+    rig.want("a")
+    rig.want("b", ports=False)
+    async with rig.running():
+        await rig.bus.until(lambda: rig.bus.vms.keys() == {"a", "b"} and rig.bus.vms["b"].revision == 1)
+        assert (rig.bus.vms["a"].reason, rig.guests()) == (trouble, {"b": "paused"})
+        trouble = ""
+        rig.reconciler.wake()
+        await rig.bus.until(lambda: rig.bus.vms["a"].revision == 1)
+
+
+async def test_links_outlast_the_guest(rig):
+    """A guest that cannot be destroyed keeps its tap and segment; both go once it is gone."""
+    rig.want("a", power="running")
+    async with rig.running():
+        await rig.bus.until_states(a="RUNNING")
+        stuck = ["qemu does not die"]
+        rig.hypervisor.fail = lambda operation, _: stuck[0] if stuck and operation == "destroy" else ""
+        rig.want("a", revision=2, power="gone")
+        await rig.bus.until(lambda: rig.bus.vms["a"].reason == "qemu does not die")
+        assert guest_tap("i-a", 0) in rig.kernel.guest_taps
+        assert "shp-b" in rig.kernel.segments
+        stuck.clear()
+        await rig.bus.until(lambda: rig.bus.vms["a"].gone)
+        rig.reconciler.wake()
+        await soon(lambda: not rig.kernel.segments and not rig.kernel.guest_taps)
+
+
+async def test_crash_is_reported_with_its_reason(rig):
+    """A guest whose QEMU died is in ERROR, with the reason, and is not started again."""
+    rig.want("a", power="running")
+    async with rig.running():
+        await rig.bus.until_states(a="RUNNING")
+        rig.hypervisor.end("i-a", "killed by signal 9")
+        await rig.bus.until_states(a="ERROR")
+        assert rig.bus.vms["a"].reason == "killed by signal 9"
+        assert rig.hypervisor.created == 1
+        rig.want("a", revision=2, power="running")
+        await rig.bus.until(lambda: rig.bus.vms["a"].revision == 2)
+        assert rig.guests() == {"a": "running"}
+
+
+async def test_next_worker_adopts_and_does_nothing(rig):
+    """With the same guests, links and journal a second reconciler changes nothing."""
+    rig.want("a", power="running")
+    async with rig.running():
+        await rig.bus.until_states(a="RUNNING")
+    second = Rig()
+    second.hypervisor.kept, second.journal = rig.hypervisor.kept, rig.journal
+    second.kernel.segments, second.kernel.guest_taps = rig.kernel.segments, rig.kernel.guest_taps
+    second.hypervisor.fail = lambda operation, _: "" if operation == "survey" else "must not be asked"
+    second.want("a", power="running")
+    async with second.running():
+        await second.bus.until_states(a="RUNNING")
+        assert second.bus.vms["a"].reason == ""
+
+
+async def test_unchanged_statuses_are_said_once(rig):
+    """Rounds without a change send nothing, and reports are numbered without gaps."""
+    rig.want("a", power="running")
+    async with rig.running():
+        await rig.bus.until_states(a="RUNNING")
+        sent = len(rig.bus.reports)
+        for _ in range(5):
+            rig.reconciler.wake()
+            await asyncio.sleep(0.02)
+        rig.want("b")
+        await rig.bus.until_states(b="BUILDING")
+        assert [[vm.name for vm in report.vms] for report in rig.bus.reports[sent:]] == [["b"]]
+        assert [report.number for report in rig.bus.reports] == list(range(1, sent + 2))
+
+
+async def test_drain_ends_what_runs_and_begins_nothing(rig):
+    """A worker that is told to end finishes the creations it is at, starts no other, and reports."""
+    for name in ("a", "b", "c", "d"):
+        rig.hypervisor.hold[name] = asyncio.Event()
+        rig.want(name)
+    async with rig.running():
+        await soon(lambda: rig.hypervisor.at_once == 3)
+        draining = asyncio.create_task(rig.reconciler.drain(DEADLINE_S))
+        await asyncio.sleep(0)
+        for held in rig.hypervisor.hold.values():
+            held.set()
+        await draining
+        assert len(rig.guests()) == 3
+        assert len(rig.journal.outcomes) == 3
+        await rig.bus.until_states(**dict.fromkeys(rig.guests(), "BUILDING"))
+
+
+async def test_replaced_and_gone_instances_are_forgotten_in_time(rig):
+    """The journal drops an instance that another one replaced; that one is gone is kept."""
+    rig.want("a")
+    async with rig.running():
+        await rig.bus.until_states(a="BUILDING")
+        rig.want("a", instance="i2")
+        await rig.bus.until(lambda: rig.bus.vms["a"].instance == "i2")
+        assert set(rig.journal.outcomes) == {"i2"}
+        assert len(rig.guests()) == 1
+        rig.want("a", instance="i2", revision=2, power="gone")
+        await rig.bus.until(lambda: rig.bus.vms["a"].gone)
+        assert rig.journal.outcomes["i2"].gone
+
+
+def test_reports_say_uptime_only_as_it_was():
+    """A status that differs by its uptime alone is not news."""
+    status = VMStatus(namespace="n", name="a", instance="i", revision=1, state="RUNNING")
+    assert _same(status, msgspec.structs.replace(status, uptime_s=5.0))
+    assert not _same(status, msgspec.structs.replace(status, state="PAUSED"))
