@@ -29,7 +29,14 @@ from shoal_orchestrator.core.scheduler import place
 
 SHAPES = ("group", "singles", "mix", "pinned")
 #: what stands in the table: VMs, hosts
-SIZES = ((10_000, 1_000), (50_000, 10_000), (100_000, 5_000), (100_000, 10_000), (200_000, 10_000), (100_000, 20_000))
+SIZES = (
+    (10_000, 1_000),
+    (50_000, 10_000),
+    (100_000, 5_000),
+    (100_000, 10_000),
+    (200_000, 10_000),
+    (100_000, 20_000),
+)
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -104,7 +111,9 @@ def naive(items: Sequence[Item], hosts: Sequence[HostView]) -> dict[str, str]:
     return found
 
 
-def timed(way: Callable[[Sequence[Item], Sequence[HostView]], object], items: list[Item], hosts: list[HostView]) -> float:
+def timed(
+    way: Callable[[Sequence[Item], Sequence[HostView]], object], items: list[Item], hosts: list[HostView]
+) -> float:
     """One run, in milliseconds."""
     gc.collect()
     start = perf_counter()
@@ -148,8 +157,12 @@ def main() -> None:
     sizes = SIZES if options.vms is None else ((options.vms, options.hosts or max(1, options.vms // 10)),)
     shapes = SHAPES if options.shape == "all" else (options.shape,)
     if not options.json:
-        print("| shape   |     VMs |  hosts | median ms | best ms | naive heap: median | best | times as fast |")
-        print("|---------|--------:|-------:|----------:|--------:|-------------------:|-----:|--------------:|")
+        print(
+            "| shape   |     VMs |  hosts | median ms | best ms | naive heap: median | best | times as fast |"
+        )
+        print(
+            "|---------|--------:|-------:|----------:|--------:|-------------------:|-----:|--------------:|"
+        )
     row = None
     for vms, hosts in sizes:
         for shape in shapes:

@@ -45,7 +45,9 @@ def fail(text: str) -> None:
 def run_script(name: str) -> None:
     """Read a script of the command language, showing each command and its answer."""
     say(f"shoal read --echo --strict demo/{name}")
-    subprocess.run([sys.executable, "-m", "shoal.cli.main", "read", "--echo", "--strict", str(HERE / name)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "shoal.cli.main", "read", "--echo", "--strict", str(HERE / name)], check=True
+    )
 
 
 def serial_folder(host: str, namespace: str, vm: str) -> Path:
@@ -99,7 +101,21 @@ def judge(namespace: str, answers: dict[str, dict[str, str | None]]) -> None:
 def capture(file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  (a script for reading)
     """Capture the tunnels' packets on the underlay, in the namespace that holds it."""
     netns = f"/var/run/netns/{LAB['network']}"
-    argv = ["nsenter", f"--net={netns}", "tcpdump", "-Z", "root", "-U", "-i", "any", "-w", str(file), "udp", "port", "4789"]
+    argv = [
+        "nsenter",
+        f"--net={netns}",
+        "tcpdump",
+        "-Z",
+        "root",
+        "-U",
+        "-i",
+        "any",
+        "-w",
+        str(file),
+        "udp",
+        "port",
+        "4789",
+    ]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:

@@ -26,9 +26,12 @@ from shoal.messages.desired import (
     InventoryRequest,
     LaunchRecord,
     Port,
+    Power,
     Report,
     SegmentRecord,
+    SegmentStatus,
     TapRecord,
+    TapStatus,
     VMStatus,
 )
 from shoal_worker.journal import MemoryJournal
@@ -40,7 +43,7 @@ from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 HOST = "mm1"
 INCARNATION = "inc-1"
 VNI = 4096 + 100
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class Leader:
@@ -53,8 +56,8 @@ class Leader:
         self.beats: list[Heartbeat] = []
         self.reports: list[Report] = []
         self.vms: dict[str, VMStatus] = {}
-        self.taps = {}
-        self.segments = {}
+        self.taps: dict[str, TapStatus] = {}
+        self.segments: dict[int, SegmentStatus] = {}
         self.refuse: Conflict | None = None
         self.epoch = 1
         #: what acknowledgements say; None: what the heartbeat says
@@ -170,16 +173,16 @@ class Rig:
 
 
 @pytest.fixture
-async def leader(nats_url):
+async def leader(nats_url: str) -> AsyncIterator[Leader]:
     async with await connect(nats_url, name="leader") as bus:
-        leader = Leader(bus)
-        await leader.open()
-        yield leader
+        found = Leader(bus)
+        await found.open()
+        yield found
 
 
 def record(
-    name: str = "a", *, instance: str = "i1", revision: int = 1, power: str = "paused", **more: object
-):
+    name: str = "a", *, instance: str = "i1", revision: int = 1, power: Power = "paused", **more: object
+) -> LaunchRecord:
     port = Port(
         bridge="lan",
         vlan=100,
@@ -221,7 +224,7 @@ def segment(
     )
 
 
-async def test_life_of_a_vm(nats_url, leader):
+async def test_life_of_a_vm(nats_url: str, leader: Leader) -> None:
     """A VM is created, runs, pauses, ends and is forgotten as its record says, and its links come and go with it."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -249,7 +252,7 @@ async def test_life_of_a_vm(nats_url, leader):
     assert [report.number for report in leader.reports] == list(range(1, len(leader.reports) + 1))
 
 
-async def test_heartbeats_tell_capacity_load_and_what_is_held(nats_url, leader):
+async def test_heartbeats_tell_capacity_load_and_what_is_held(nats_url: str, leader: Leader) -> None:
     """A heartbeat bears the machine's size, the load of our VMs, and count and highest sequence of the records."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -263,7 +266,7 @@ async def test_heartbeats_tell_capacity_load_and_what_is_held(nats_url, leader):
         assert (beat.incarnation, beat.underlay) == (INCARNATION, "10.0.0.1")
 
 
-async def test_vm_waits_for_its_segment(nats_url, leader):
+async def test_vm_waits_for_its_segment(nats_url: str, leader: Leader) -> None:
     """A VM whose segment's record has not arrived is BUILDING with that reason, and is created when it has."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -278,7 +281,7 @@ async def test_vm_waits_for_its_segment(nats_url, leader):
         assert leader.vms["i1"].reason == ""
 
 
-async def test_lost_republish_is_healed_by_the_acknowledgement(nats_url, leader):
+async def test_lost_republish_is_healed_by_the_acknowledgement(nats_url: str, leader: Leader) -> None:
     """A record whose republished message never came is read when an acknowledgement shows a difference."""
     rig = Rig()
     async with rig.worker(nats_url) as bus:
@@ -295,7 +298,7 @@ async def test_lost_republish_is_healed_by_the_acknowledgement(nats_url, leader)
         await leader.until("held", lambda: leader.beats[-1].sequence == sequence)
 
 
-async def test_restarted_worker_adopts_by_instance(nats_url, leader):
+async def test_restarted_worker_adopts_by_instance(nats_url: str, leader: Leader) -> None:
     """A new worker over the same guests and journal neither creates nor resumes anything, and reports them."""
     rig = Rig()
     await leader.put(segment())
@@ -313,7 +316,7 @@ async def test_restarted_worker_adopts_by_instance(nats_url, leader):
     assert leader.claims[0].session != leader.claims[1].session
 
 
-async def test_record_for_another_incarnation_is_not_acted_on(nats_url, leader):
+async def test_record_for_another_incarnation_is_not_acted_on(nats_url: str, leader: Leader) -> None:
     """A record written for another incarnation of the host has no effect, and a warning says that it is there."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -327,7 +330,7 @@ async def test_record_for_another_incarnation_is_not_acted_on(nats_url, leader):
         )
 
 
-async def test_poison_record_is_set_aside(nats_url, leader):
+async def test_poison_record_is_set_aside(nats_url: str, leader: Leader) -> None:
     """Random bytes and somebody else's record under our subjects are reported; the ones after them are obeyed."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -340,7 +343,7 @@ async def test_poison_record_is_set_aside(nats_url, leader):
         await leader.until("warned", lambda: any("3 stored records" in w for w in leader.beats[-1].warnings))
 
 
-async def test_unknown_guest_is_kept_and_reported_as_orphan(nats_url, leader):
+async def test_unknown_guest_is_kept_and_reported_as_orphan(nats_url: str, leader: Leader) -> None:
     """A guest that no record names is left alone with its tap, and is in the inventory as an orphan."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -356,7 +359,7 @@ async def test_unknown_guest_is_kept_and_reported_as_orphan(nats_url, leader):
         assert segment_bridge(VNI) in rig.kernel.segments
 
 
-async def test_purged_tombstone_is_forgotten(nats_url, leader):
+async def test_purged_tombstone_is_forgotten(nats_url: str, leader: Leader) -> None:
     """Once the tombstone of a VM was obeyed and purged, the worker holds nothing of it any more."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -367,7 +370,7 @@ async def test_purged_tombstone_is_forgotten(nats_url, leader):
         await leader.until("forgotten", lambda: leader.beats[-1].stored == 0)
 
 
-async def test_deleted_tombstone_is_forgotten_and_stays_gone(nats_url, leader):
+async def test_deleted_tombstone_is_forgotten_and_stays_gone(nats_url: str, leader: Leader) -> None:
     """An empty body ends a tombstone that was obeyed; an old record of that instance then starts nothing."""
     rig = Rig()
     async with rig.worker(nats_url):
@@ -381,7 +384,7 @@ async def test_deleted_tombstone_is_forgotten_and_stays_gone(nats_url, leader):
         assert set(rig.guests.guests) == {"i2"}
 
 
-async def test_host_tap_comes_and_goes(nats_url, leader):
+async def test_host_tap_comes_and_goes(nats_url: str, leader: Leader) -> None:
     """A host tap is made in its segment with its address, and its tombstone removes it and is acknowledged."""
     rig = Rig()
     tap = TapRecord(
@@ -407,7 +410,7 @@ async def test_host_tap_comes_and_goes(nats_url, leader):
         assert leader.taps["mega_tap0"].revision == 2
 
 
-async def test_claimed_host_is_refused(nats_url, leader):
+async def test_claimed_host_is_refused(nats_url: str, leader: Leader) -> None:
     """A worker whose claim meets a conflict ends with the leader's message and has done nothing."""
     rig = Rig()
     leader.refuse = Conflict("cannot claim host mm1: another worker has it")
@@ -418,7 +421,7 @@ async def test_claimed_host_is_refused(nats_url, leader):
     assert not rig.guests.guests
 
 
-async def test_older_leader_is_not_obeyed(nats_url, leader):
+async def test_older_leader_is_not_obeyed(nats_url: str, leader: Leader) -> None:
     """A leader with a lower epoch than one seen in the same store is told so, and nothing is done for it."""
     rig = Rig()
     leader.epoch = 5
@@ -437,7 +440,7 @@ async def test_older_leader_is_not_obeyed(nats_url, leader):
         await leader.until_vm("i1", "BUILDING", 1)
 
 
-async def test_inventory_answers_json_to_json_and_refuses_nonsense(nats_url, leader):
+async def test_inventory_answers_json_to_json_and_refuses_nonsense(nats_url: str, leader: Leader) -> None:
     """The inventory comes in the encoding of the question; a body that does not fit is a typed failure."""
     rig = Rig()
     async with rig.worker(nats_url):

@@ -325,8 +325,8 @@ def test_fifty_segments_come_and_go(hosts: dict[str, Host]) -> None:
     answer = host.apply(Links())
     assert answer.links == Links()
     assert answer.actions == 1
-    # a fiftieth of a second for each is what the kernel takes on two busy cores; one by one it would be far more
-    assert answer.seconds < 10
+    # how long the kernel takes depends on the machine; that it does not keep the event loop waiting does not
+    assert answer.lag_s < 0.5 + answer.seconds / 2
     assert host.names() == before
 
 

@@ -13,7 +13,7 @@ texts = st.text(min_size=1, max_size=80)
 
 
 @given(vni=vnis, bridge=texts, vlan=st.integers(1, 4094), instance=texts, index=st.integers(0, 99), tap=texts)
-def test_every_derived_name_is_valid_and_recognised(  # noqa: PLR0917 - hypothesis passes them by name
+def test_every_derived_name_is_valid_and_recognised(
     vni: int, bridge: str, vlan: int, instance: str, index: int, tap: str
 ) -> None:
     """Whatever a name is derived from, the kernel takes it, and it is told from a user's."""

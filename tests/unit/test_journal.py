@@ -1,14 +1,18 @@
 """The journal on disk: what was flushed is there again, whatever happened to the end of the file."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoal.messages.desired import State
 from shoal_worker.core.actions import Outcome, TapOutcome
 from shoal_worker.journal import Entry, FileJournal, JournalError, Seen
 
 
-def outcome(instance="i1", revision=1, state="RUNNING", reason=""):
+def outcome(instance: str = "i1", revision: int = 1, state: State = "RUNNING", reason: str = "") -> Outcome:
     return Outcome(
         namespace="foo",
         name="a",
@@ -20,13 +24,13 @@ def outcome(instance="i1", revision=1, state="RUNNING", reason=""):
     )
 
 
-async def opened(directory, incarnation="abc"):
+async def opened(directory: Path, incarnation: str = "abc") -> FileJournal:
     journal = FileJournal(directory, lambda: incarnation)
     await journal.open()
     return journal
 
 
-async def test_flushed_entries_survive_a_kill(tmp_path):
+async def test_flushed_entries_survive_a_kill(tmp_path: Path) -> None:
     """What was put and flushed is read by the next journal, although the first was never closed properly."""
     journal = await opened(tmp_path)
     tap = TapOutcome(namespace="foo", tap="t0", revision=2)
@@ -37,6 +41,7 @@ async def test_flushed_entries_survive_a_kill(tmp_path):
     journal.put(Entry(forget="i3"))
     await journal.flush()
     for file in (journal._lock, journal._log):
+        assert file is not None
         file.close()  # as a kill does
     again = await opened(tmp_path)
     assert again.outcomes == {"i1": outcome(), "i2": outcome("i2", 5, "ERROR", "no kernel")}
@@ -47,13 +52,13 @@ async def test_flushed_entries_survive_a_kill(tmp_path):
     assert (await closed(tmp_path)).taps == {}
 
 
-async def closed(directory):
+async def closed(directory: Path) -> FileJournal:
     journal = await opened(directory)
     await journal.close()
     return journal
 
 
-async def test_incarnation_is_made_once(tmp_path):
+async def test_incarnation_is_made_once(tmp_path: Path) -> None:
     """The host's identity stays, whatever a later start would make up."""
     assert (await closed(tmp_path)).incarnation == "abc"
     journal = await opened(tmp_path, "other")
@@ -61,30 +66,30 @@ async def test_incarnation_is_made_once(tmp_path):
     await journal.close()
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(cut=st.integers(0, 400), junk=st.binary(max_size=20))
-async def test_damaged_tail_costs_only_the_tail(tmp_path, cut, junk):
+async def test_damaged_tail_costs_only_the_tail(cut: int, junk: bytes) -> None:
     """Cut anywhere and followed by anything, every whole line counts, and what is put afterwards is kept."""
-    for file in tmp_path.iterdir():
-        file.unlink()
-    journal = await opened(tmp_path)
-    written = [outcome(f"i{number}") for number in range(4)]
-    for each in written:
-        journal.put(Entry(vm=each))
-    await journal.close()
-    content = (tmp_path / "journal").read_bytes()[:cut]
-    (tmp_path / "journal").write_bytes(content + junk)
-    whole = content.count(b"\n")
-    journal = await opened(tmp_path)
-    found = list(journal.outcomes.values())
-    assert found[:whole] == written[:whole]
-    assert found == written[: len(found)]
-    journal.put(Entry(vm=outcome("new")))
-    await journal.close()
-    assert "new" in (await closed(tmp_path)).outcomes
+    with tempfile.TemporaryDirectory() as made:
+        journal = await opened(Path(made))
+        written = [outcome(f"i{number}") for number in range(4)]
+        for each in written:
+            journal.put(Entry(vm=each))
+        await journal.close()
+        log = Path(made, "journal")
+        content = log.read_bytes()[:cut]
+        log.write_bytes(content + junk)
+        whole = content.count(b"\n")
+        journal = await opened(Path(made))
+        found = list(journal.outcomes.values())
+        assert found[:whole] == written[:whole]
+        assert found == written[: len(found)]
+        journal.put(Entry(vm=outcome("new")))
+        await journal.close()
+        assert "new" in (await closed(Path(made))).outcomes
 
 
-async def test_flipped_bit_is_noticed(tmp_path):
+async def test_flipped_bit_is_noticed(tmp_path: Path) -> None:
     """A line whose checksum does not fit is skipped and counted, those around it stand."""
     journal = await opened(tmp_path)
     for number in range(3):
@@ -97,7 +102,7 @@ async def test_flipped_bit_is_noticed(tmp_path):
     await journal.close()
 
 
-async def test_log_is_written_anew_when_it_has_grown(tmp_path):
+async def test_log_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
     """A thousand changes of few VMs do not make a file of thousands of lines."""
     journal = await opened(tmp_path)
     for revision in range(3000):
@@ -110,7 +115,7 @@ async def test_log_is_written_anew_when_it_has_grown(tmp_path):
     assert {each.revision for each in (await closed(tmp_path)).outcomes.values()} == {2997, 2998, 2999}
 
 
-async def test_second_worker_on_a_directory_is_refused(tmp_path):
+async def test_second_worker_on_a_directory_is_refused(tmp_path: Path) -> None:
     """Two journals never share a directory; once the first has let go, the next may have it."""
     first = await opened(tmp_path)
     with pytest.raises(
@@ -121,22 +126,23 @@ async def test_second_worker_on_a_directory_is_refused(tmp_path):
     await closed(tmp_path)
 
 
-async def test_directory_that_cannot_be_used_is_one_line(tmp_path):
+async def test_directory_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     """A state directory that is a file is said so, with what to do."""
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match=r"cannot use the state directory .*file.*--state"):
         await opened(tmp_path / "file")
 
 
-async def test_failed_write_is_made_up_for(tmp_path):
+async def test_failed_write_is_made_up_for(tmp_path: Path) -> None:
     """When the disk refuses, flush raises; once it takes writes again, everything is there."""
     journal = await opened(tmp_path)
     journal.put(Entry(vm=outcome("i1")))
     await journal.flush()
-    log, journal._log = journal._log, open("/dev/full", "ab", buffering=0)  # noqa: SIM115, PTH123, ASYNC230
+    log, journal._log = journal._log, open("/dev/full", "ab", buffering=0)  # noqa: SIM115, PTH123, ASYNC230  # a full disk
     journal.put(Entry(vm=outcome("i2")))
     with pytest.raises(JournalError, match=r"cannot write the journal .*No space left"):
         await journal.flush()
+    assert log is not None
     log.close()
     await journal.flush()
     await journal.close()

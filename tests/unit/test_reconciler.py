@@ -3,28 +3,30 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 import msgspec
 import pytest
 import structlog
 
 from shoal import codec, subjects
+from shoal.bus.protocol import Bus
 from shoal.core.ifnames import guest_tap
 from shoal.core.vmconfig import VMConfig
-from shoal.messages.desired import LaunchRecord, Port, Report, VMStatus
+from shoal.messages.desired import LaunchRecord, Port, Power, Report, VMStatus
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.host_links import HostLinks
-from shoal_worker.hypervisor import HypervisorBusy
+from shoal_worker.hypervisor import GuestSpec, HypervisorBusy
 from shoal_worker.journal import JournalError, MemoryJournal
 from shoal_worker.machine import SimulatedMachine
-from shoal_worker.network import NetworkError
+from shoal_worker.network import Links, NetworkError
 from shoal_worker.reconciler import Limits, Reconciler
 from shoal_worker.reporter import Reporter, _same
 from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 async def soon(condition: Callable[[], object]) -> None:
@@ -37,12 +39,12 @@ async def soon(condition: Callable[[], object]) -> None:
 class RecordingBus:
     """Takes reports; there is nobody else on it."""
 
-    def __init__(self):
-        self.reports = []
-        self.vms = {}
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.vms: dict[str, VMStatus] = {}
         self.news = asyncio.Event()
 
-    async def publish(self, subject, body, **_):
+    async def publish(self, subject: str, body: bytes, **_: Any) -> None:
         assert subject == subjects.report("h")
         report = codec.decode(body, Report)
         self.reports.append(report)
@@ -55,20 +57,20 @@ class RecordingBus:
                 self.news.clear()
                 await self.news.wait()
 
-    async def until_states(self, **states):
+    async def until_states(self, **states: str) -> None:
         await self.until(lambda: {n: self.vms[n].state for n in states if n in self.vms} == states)
 
 
 class Hypervisor(SimulatedHypervisor):
     """Counts creations, and may be told to hold, to be busy, or to break."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.at_once = self.most_at_once = self.created = 0
-        self.hold = {}
-        self.raises = {}
+        self.hold: dict[str, asyncio.Event] = {}
+        self.raises: dict[str, Exception] = {}
 
-    async def create(self, spec):
+    async def create(self, spec: GuestSpec) -> None:
         self.at_once += 1
         self.created += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -84,16 +86,40 @@ class Hypervisor(SimulatedHypervisor):
             self.at_once -= 1
 
 
+class Network(SimulatedNetwork):
+    """May be told that its links cannot be listed."""
+
+    trouble = ""
+
+    async def observe(self) -> Links:
+        if self.trouble:
+            raise NetworkError(self.trouble)
+        return await super().observe()
+
+
+class Journal(MemoryJournal):
+    """May be told that the disk is full."""
+
+    full = ""
+
+    async def flush(self) -> None:
+        if self.full:
+            raise JournalError(self.full)
+
+
 class Rig:
-    def __init__(self, **limits):
+    def __init__(self) -> None:
         self.bus = RecordingBus()
         self.hypervisor = Hypervisor()
         self.kernel = SimulatedKernel()
-        self.network = SimulatedNetwork(self.kernel)
-        self.journal = MemoryJournal("inc")
+        self.network = Network(self.kernel)
+        self.journal = Journal("inc")
         self.desired = DesiredState("h", "inc")
-        log = structlog.get_logger()
-        self.reporter = Reporter(self.bus, "h", "s", log)
+        log = structlog.wrap_logger(
+            structlog.PrintLogger(),
+            processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        )
+        self.reporter = Reporter(cast("Bus", self.bus), "h", "s", log)
         self.links = HostLinks(self.network, self.desired, "10.0.0.1", log)
         self.reconciler = Reconciler(
             desired=self.desired,
@@ -102,7 +128,7 @@ class Rig:
             links=self.links,
             reporter=self.reporter,
             machine=SimulatedMachine("h"),
-            limits=Limits(**{"retry_s": 0.01, "relist_s": 60, **limits}),
+            limits=Limits(retry_s=0.01, relist_s=60),
             rng=random.Random(1),
             log=log,
         )
@@ -111,7 +137,7 @@ class Rig:
         self._sequence = 0
 
     @contextlib.asynccontextmanager
-    async def running(self):
+    async def running(self) -> AsyncIterator[None]:
         await self.network.open()
         tasks = [
             asyncio.create_task(self.reconciler.run(self.claimed)),
@@ -124,7 +150,15 @@ class Rig:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def want(self, name, *, revision=1, power="paused", instance="", ports=True):
+    def want(
+        self,
+        name: str,
+        *,
+        revision: int = 1,
+        power: Power = "paused",
+        instance: str = "",
+        ports: bool = True,
+    ) -> None:
         instance = instance or f"i-{name}"
         port = Port(bridge="b", vlan=5, segment="shp-b", tap=guest_tap(instance, 0), mac="m", driver="e1000")
         record = LaunchRecord(
@@ -144,16 +178,16 @@ class Rig:
         self.desired.merge(subjects.launch("h", "foo", name), self._sequence, record)
         self.reconciler.wake()
 
-    def guests(self):
+    def guests(self) -> dict[str, str]:
         return {guest.name: guest.state for guest in self.hypervisor.kept.guests.values()}
 
 
 @pytest.fixture
-def rig():
+def rig() -> Rig:
     return Rig()
 
 
-async def test_nothing_is_done_before_the_claim_stands(rig):
+async def test_nothing_is_done_before_the_claim_stands(rig: Rig) -> None:
     """Without the claim neither links nor guests are touched; with it they are."""
     rig.claimed.clear()
     rig.want("a")
@@ -166,7 +200,7 @@ async def test_nothing_is_done_before_the_claim_stands(rig):
         assert rig.kernel.guest_taps.keys() == {guest_tap("i-a", 0)}
 
 
-async def test_one_failure_stops_no_other(rig):
+async def test_one_failure_stops_no_other(rig: Rig) -> None:
     """A VM whose creation is refused is in ERROR with the reason and leaves nothing; the others run."""
     rig.hypervisor.fail = lambda operation, who: (
         "no kernel" if (operation, who) == ("create", "foo/b") else ""
@@ -185,7 +219,7 @@ async def test_one_failure_stops_no_other(rig):
         assert rig.hypervisor.created == created + 1
 
 
-async def test_creations_are_bounded_and_others_do_not_wait(rig):
+async def test_creations_are_bounded_and_others_do_not_wait(rig: Rig) -> None:
     """No more than three guests are created at once, and a slow creation holds up neither kills nor links."""
     rig.want("old", power="running")
     async with rig.running():
@@ -202,7 +236,7 @@ async def test_creations_are_bounded_and_others_do_not_wait(rig):
         assert rig.hypervisor.most_at_once == 3
 
 
-async def test_vm_withdrawn_while_it_waits_is_never_created(rig):
+async def test_vm_withdrawn_while_it_waits_is_never_created(rig: Rig) -> None:
     """A VM that is ended before its turn came has no guest at any time."""
     for name in ("a", "b", "c"):
         rig.hypervisor.hold[name] = asyncio.Event()
@@ -218,21 +252,15 @@ async def test_vm_withdrawn_while_it_waits_is_never_created(rig):
         assert rig.hypervisor.created == 3
 
 
-async def test_nothing_is_reported_before_it_is_written_down(rig):
+async def test_nothing_is_reported_before_it_is_written_down(rig: Rig) -> None:
     """While the journal cannot be written nothing is reported; when it can, it is, and nothing was done twice."""
-    full = JournalError("disk full")
-
-    async def refuse():
-        if full is not None:
-            raise full
-
-    rig.journal.flush = refuse
+    rig.journal.full = "disk full"
     rig.want("a")
     async with rig.running():
         await soon(lambda: rig.guests() and rig.reconciler.degraded)
         assert rig.bus.reports == []
         assert rig.reconciler.degraded == "disk full"
-        full = None
+        rig.journal.full = ""
         await rig.bus.until_states(a="BUILDING")
         assert rig.hypervisor.created == 1
         rig.want("b")
@@ -240,7 +268,7 @@ async def test_nothing_is_reported_before_it_is_written_down(rig):
         assert rig.reconciler.degraded == ""
 
 
-async def test_busy_hypervisor_is_asked_again(rig):
+async def test_busy_hypervisor_is_asked_again(rig: Rig) -> None:
     """A call whose end is unknown is no failure of the VM: it is tried again, and succeeds."""
     rig.hypervisor.raises["a"] = HypervisorBusy("creating foo/a took longer than 120 s")
     rig.want("a")
@@ -250,7 +278,7 @@ async def test_busy_hypervisor_is_asked_again(rig):
         assert (rig.hypervisor.created, rig.bus.vms["a"].reason) == (2, "")
 
 
-async def test_fault_of_the_adapter_is_survived(rig):
+async def test_fault_of_the_adapter_is_survived(rig: Rig) -> None:
     """An exception that nobody expects delays that VM, and ends nothing."""
     rig.hypervisor.raises["a"] = RuntimeError("bug")
     rig.want("a")
@@ -260,7 +288,7 @@ async def test_fault_of_the_adapter_is_survived(rig):
         await rig.bus.until_states(a="BUILDING", b="BUILDING")
 
 
-async def test_refused_link_is_the_error_of_those_who_need_it(rig):
+async def test_refused_link_is_the_error_of_those_who_need_it(rig: Rig) -> None:
     """A foreign interface of a tap's name is left alone; its VM is in ERROR with the owner, others are made."""
     rig.kernel.foreign[guest_tap("i-a", 0)] = "dummy device"
     rig.want("a")
@@ -271,28 +299,20 @@ async def test_refused_link_is_the_error_of_those_who_need_it(rig):
         assert rig.hypervisor.created == 1
 
 
-async def test_unseen_network_creates_no_vm_with_ports(rig):
+async def test_unseen_network_creates_no_vm_with_ports(rig: Rig) -> None:
     """While links cannot be listed, VMs with ports wait with the reason; those without are created."""
-    trouble = "rtnetlink: no buffer space"
-    observe = rig.network.observe
-
-    async def refuse():
-        if trouble:
-            raise NetworkError(trouble)
-        return await observe()
-
-    rig.network.observe = refuse
+    trouble = rig.network.trouble = "rtnetlink: no buffer space"
     rig.want("a")
     rig.want("b", ports=False)
     async with rig.running():
         await rig.bus.until(lambda: rig.bus.vms.keys() == {"a", "b"} and rig.bus.vms["b"].revision == 1)
         assert (rig.bus.vms["a"].reason, rig.guests()) == (trouble, {"b": "paused"})
-        trouble = ""
+        rig.network.trouble = ""
         rig.reconciler.wake()
         await rig.bus.until(lambda: rig.bus.vms["a"].revision == 1)
 
 
-async def test_links_outlast_the_guest(rig):
+async def test_links_outlast_the_guest(rig: Rig) -> None:
     """A guest that cannot be destroyed keeps its tap and segment; both go once it is gone."""
     rig.want("a", power="running")
     async with rig.running():
@@ -309,7 +329,7 @@ async def test_links_outlast_the_guest(rig):
         await soon(lambda: not rig.kernel.segments and not rig.kernel.guest_taps)
 
 
-async def test_crash_is_reported_with_its_reason(rig):
+async def test_crash_is_reported_with_its_reason(rig: Rig) -> None:
     """A guest whose QEMU died is in ERROR, with the reason, and is not started again."""
     rig.want("a", power="running")
     async with rig.running():
@@ -323,7 +343,7 @@ async def test_crash_is_reported_with_its_reason(rig):
         assert rig.guests() == {"a": "running"}
 
 
-async def test_next_worker_adopts_and_does_nothing(rig):
+async def test_next_worker_adopts_and_does_nothing(rig: Rig) -> None:
     """With the same guests, links and journal a second reconciler changes nothing."""
     rig.want("a", power="running")
     async with rig.running():
@@ -338,7 +358,7 @@ async def test_next_worker_adopts_and_does_nothing(rig):
         assert second.bus.vms["a"].reason == ""
 
 
-async def test_unchanged_statuses_are_said_once(rig):
+async def test_unchanged_statuses_are_said_once(rig: Rig) -> None:
     """Rounds without a change send nothing, and reports are numbered without gaps."""
     rig.want("a", power="running")
     async with rig.running():
@@ -353,7 +373,7 @@ async def test_unchanged_statuses_are_said_once(rig):
         assert [report.number for report in rig.bus.reports] == list(range(1, sent + 2))
 
 
-async def test_drain_ends_what_runs_and_begins_nothing(rig):
+async def test_drain_ends_what_runs_and_begins_nothing(rig: Rig) -> None:
     """A worker that is told to end finishes the creations it is at, starts no other, and reports."""
     for name in ("a", "b", "c", "d"):
         rig.hypervisor.hold[name] = asyncio.Event()
@@ -370,7 +390,7 @@ async def test_drain_ends_what_runs_and_begins_nothing(rig):
         await rig.bus.until_states(**dict.fromkeys(rig.guests(), "BUILDING"))
 
 
-async def test_replaced_and_gone_instances_are_forgotten_in_time(rig):
+async def test_replaced_and_gone_instances_are_forgotten_in_time(rig: Rig) -> None:
     """The journal drops an instance that another one replaced; that one is gone is kept."""
     rig.want("a")
     async with rig.running():
@@ -384,7 +404,7 @@ async def test_replaced_and_gone_instances_are_forgotten_in_time(rig):
         assert rig.journal.outcomes["i2"].gone
 
 
-def test_reports_say_uptime_only_as_it_was():
+def test_reports_say_uptime_only_as_it_was() -> None:
     """A status that differs by its uptime alone is not news."""
     status = VMStatus(namespace="n", name="a", instance="i", revision=1, state="RUNNING")
     assert _same(status, msgspec.structs.replace(status, uptime_s=5.0))

@@ -1,5 +1,7 @@
 """The worker's desired state: merging, counting, and the links that it asks for."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from shoal import subjects
 from shoal.core.ifnames import guest_tap, segment_bridge, segment_device
 from shoal.core.vmconfig import NetSpec, VMConfig
-from shoal.messages.desired import LaunchRecord, Port, SegmentRecord, TapRecord
+from shoal.messages.desired import Desired, LaunchRecord, Port, Power, SegmentRecord, TapRecord
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.core.wanted import kept, unneeded, wanted_links
 from shoal_worker.network import GuestTap, HostTap, Links, Segment
@@ -18,7 +20,15 @@ VNI = 4096 + 100
 LAN = segment_bridge(VNI)
 
 
-def launch(name="a", *, instance="i1", revision=1, power="paused", vni=VNI, **more):
+def launch(
+    name: str = "a",
+    *,
+    instance: str = "i1",
+    revision: int = 1,
+    power: Power = "paused",
+    vni: int = VNI,
+    **more: Any,
+) -> LaunchRecord:
     segment = segment_bridge(vni) if vni else "shp-x"
     port = Port(
         bridge="lan", vlan=100, vni=vni, segment=segment, tap=guest_tap(instance, 0), mac="m", driver="e1000"
@@ -39,7 +49,7 @@ def launch(name="a", *, instance="i1", revision=1, power="paused", vni=VNI, **mo
     return msgspec.structs.replace(made, **more)
 
 
-def tap(revision=1, **more):
+def tap(revision: int = 1, **more: Any) -> TapRecord:
     made = TapRecord(
         namespace="foo",
         tap="t0",
@@ -55,7 +65,7 @@ def tap(revision=1, **more):
     return msgspec.structs.replace(made, **more)
 
 
-def segment(revision=1, peers=None, **more):
+def segment(revision: int = 1, peers: dict[str, str] | None = None, **more: Any) -> SegmentRecord:
     made = SegmentRecord(
         vni=VNI,
         revision=revision,
@@ -69,7 +79,7 @@ def segment(revision=1, peers=None, **more):
     return msgspec.structs.replace(made, **more)
 
 
-def subject_of(record):
+def subject_of(record: Desired) -> str:
     if isinstance(record, LaunchRecord):
         return subjects.launch(record.host, record.namespace, record.name)
     if isinstance(record, TapRecord):
@@ -77,7 +87,7 @@ def subject_of(record):
     return subjects.tunnel(record.vni)
 
 
-def holding(*stored):
+def holding(*stored: tuple[int, Desired]) -> DesiredState:
     """A state that holds these (sequence, record)."""
     state = DesiredState(HOST, INCARNATION)
     for sequence, record in stored:
@@ -85,23 +95,23 @@ def holding(*stored):
     return state
 
 
-def done(_):
+def done(_: Desired) -> bool:
     return True
 
 
-def undone(_):
+def undone(_: Desired) -> bool:
     return False
 
 
 @given(st.permutations([(1, 1), (2, 2), (3, 3), (4, 4)]), st.integers(0, 3))
-def test_any_order_and_any_repetition_ends_with_the_newest(stored, again):
+def test_any_order_and_any_repetition_ends_with_the_newest(stored: list[tuple[int, int]], again: int) -> None:
     """In whatever order records of a subject arrive, and however often, the one with the highest sequence stands."""
     state = holding(*[(seq, launch(revision=rev)) for seq, rev in [*stored, stored[again]]])
     assert [record.revision for record in state.launches()] == [4]
     assert state.counted() == (1, 4)
 
 
-def test_lower_revision_of_an_instance_is_refused_but_counted():
+def test_lower_revision_of_an_instance_is_refused_but_counted() -> None:
     """A lower revision under a higher sequence has no effect, though the stream now holds that message."""
     state = holding((1, launch(revision=3)))
     assert state.merge(subject_of(launch()), 2, launch(revision=2)) == "older"
@@ -109,7 +119,7 @@ def test_lower_revision_of_an_instance_is_refused_but_counted():
     assert state.counted() == (1, 2)
 
 
-def test_new_instance_begins_at_its_own_revision():
+def test_new_instance_begins_at_its_own_revision() -> None:
     """Another instance under the same name replaces the old one, whatever its revision."""
     state = holding((1, launch(revision=9)))
     assert state.merge(subject_of(launch()), 2, launch(instance="i2", revision=1)) == "taken"
@@ -119,13 +129,13 @@ def test_new_instance_begins_at_its_own_revision():
 @pytest.mark.parametrize(
     ("old", "new"), [(tap(2, removed=True), tap(1)), (segment(2, removed=True), segment(1))]
 )
-def test_what_has_no_instance_may_begin_anew_after_its_tombstone(old, new):
+def test_what_has_no_instance_may_begin_anew_after_its_tombstone(old: Desired, new: Desired) -> None:
     """A tap or segment that was removed comes back at any revision."""
     state = holding((1, old))
     assert state.merge(subject_of(new), 2, new) == "taken"
 
 
-def test_record_for_another_incarnation_is_held_but_not_acted_on():
+def test_record_for_another_incarnation_is_held_but_not_acted_on() -> None:
     """It counts as held, and is in neither launches nor links nor load."""
     state = holding((1, launch(incarnation="other")), (2, tap(incarnation="other")), (3, segment(peers={})))
     assert (list(state.launches()), list(state.taps()), state.strangers()) == ([], [], 2)
@@ -135,7 +145,7 @@ def test_record_for_another_incarnation_is_held_but_not_acted_on():
     assert state.counted() == (2, 2)
 
 
-def test_absence_removes_nothing():
+def test_absence_removes_nothing() -> None:
     """When all was read and nothing was found, only tombstones that were obeyed are forgotten."""
     state = holding((1, launch()), (2, launch("b", instance="i2", power="gone")), (3, tap(removed=True)))
     state.prune((), state.sequences(), undone)
@@ -145,14 +155,14 @@ def test_absence_removes_nothing():
     assert state.counted() == (1, 1)
 
 
-def test_tombstone_that_is_still_stored_is_kept():
+def test_tombstone_that_is_still_stored_is_kept() -> None:
     """A tombstone that was found counts on, since the leader counts it too."""
     state = holding((1, launch(power="gone")))
     state.prune({subject_of(launch())}, state.sequences(), done)
     assert state.counted() == (1, 1)
 
 
-def test_what_arrived_while_reading_is_not_forgotten():
+def test_what_arrived_while_reading_is_not_forgotten() -> None:
     """A tombstone that came after reading began may rightly not have been found."""
     state = holding((1, launch()))
     before = state.sequences()
@@ -161,7 +171,7 @@ def test_what_arrived_while_reading_is_not_forgotten():
     assert state.counted() == (1, 5)
 
 
-def test_deletion_ends_an_obeyed_tombstone_only():
+def test_deletion_ends_an_obeyed_tombstone_only() -> None:
     """An empty body forgets a tombstone that was obeyed; it is no command to anything else."""
     subject = subject_of(launch())
     state = holding((1, launch()))
@@ -173,7 +183,7 @@ def test_deletion_ends_an_obeyed_tombstone_only():
     assert state.counted() == (0, 0)
 
 
-def test_forgotten_tombstone_keeps_older_records_out():
+def test_forgotten_tombstone_keeps_older_records_out() -> None:
     """What a lagging replica still tells of a forgotten VM is known to be old."""
     subject = subject_of(launch())
     state = holding((3, launch(revision=2, power="gone")))
@@ -182,7 +192,7 @@ def test_forgotten_tombstone_keeps_older_records_out():
     assert state.merge(subject, 5, launch(instance="i2")) == "taken"
 
 
-def test_another_store_numbers_anew():
+def test_another_store_numbers_anew() -> None:
     """After a change of stores lower sequences are taken, and revisions still count."""
     state = holding((900, launch(revision=3)))
     state.forget_sequences()
@@ -190,7 +200,7 @@ def test_another_store_numbers_anew():
     assert state.merge(subject_of(launch()), 6, launch(revision=4)) == "taken"
 
 
-def test_leader_and_worker_count_alike():
+def test_leader_and_worker_count_alike() -> None:
     """Counted are launches, taps, and those segments that name this host."""
     state = holding((1, launch()), (2, tap()), (7, segment()))
     assert state.counted() == (3, 7)
@@ -198,7 +208,7 @@ def test_leader_and_worker_count_alike():
     assert state.counted() == (2, 2)
 
 
-def test_watched_segments_follow_the_records():
+def test_watched_segments_follow_the_records() -> None:
     """A VNI is watched while a record names it, or while it names this host."""
     state = holding((1, launch()))
     assert state.watched_vnis() == {VNI}
@@ -212,7 +222,7 @@ def test_watched_segments_follow_the_records():
     assert list(state.segments()) == []
 
 
-def test_load_counts_what_is_to_be_here():
+def test_load_counts_what_is_to_be_here() -> None:
     """The load is that of VMs with power paused or running."""
     state = holding(
         (1, launch(power="running")),
@@ -224,7 +234,7 @@ def test_load_counts_what_is_to_be_here():
     assert (load.vms, load.vcpus, load.memory_mib, load.nics) == (2, 2, 4096, 2)
 
 
-def test_vm_waits_for_the_record_of_its_segment():
+def test_vm_waits_for_the_record_of_its_segment() -> None:
     """Without the segment's record there are no links, and the reason names the segment."""
     state = holding((1, launch()), (2, tap()))
     found = wanted_links(state, OURS, frozenset())
@@ -233,7 +243,7 @@ def test_vm_waits_for_the_record_of_its_segment():
     assert found.waiting_taps == {("foo", "t0"): f"waiting for segment lan/100 (VNI {VNI})"}
 
 
-def test_links_of_a_vm_and_a_host_tap():
+def test_links_of_a_vm_and_a_host_tap() -> None:
     """Wanted are the segment with the others' addresses, the guest's tap, and the host's tap with its address."""
     state = holding((1, launch()), (2, tap()), (3, segment()))
     links = wanted_links(state, OURS, frozenset()).links
@@ -250,13 +260,13 @@ def test_links_of_a_vm_and_a_host_tap():
     assert links.host_taps == {"t0": HostTap(tap="t0", segment=LAN, ip="10.1.0.1/24")}
 
 
-def test_plain_bridge_needs_no_record():
+def test_plain_bridge_needs_no_record() -> None:
     """A port with VNI 0 is a bridge of the host's own."""
     links = wanted_links(holding((1, launch(vni=0))), OURS, frozenset()).links
     assert links.segments == {"shp-x": Segment(segment="shp-x")}
 
 
-def test_disconnected_port_has_a_tap_in_no_segment():
+def test_disconnected_port_has_a_tap_in_no_segment() -> None:
     """VLAN 0 is disconnected: the tap is there, and no segment is waited for."""
     record = launch()
     ports = (msgspec.structs.replace(record.ports[0], vlan=0),)
@@ -266,18 +276,18 @@ def test_disconnected_port_has_a_tap_in_no_segment():
 
 
 @pytest.mark.parametrize("power", ["off", "gone"])
-def test_vm_that_is_not_to_be_here_needs_no_links(power):
+def test_vm_that_is_not_to_be_here_needs_no_links(power: Power) -> None:
     """Off and gone VMs ask for nothing."""
     assert wanted_links(holding((1, launch(power=power)), (2, segment())), OURS, frozenset()).links == Links()
 
 
-def test_ended_guest_keeps_its_segment_but_no_taps():
+def test_ended_guest_keeps_its_segment_but_no_taps() -> None:
     """Where the guest ended by itself the host stays in the segment, as the leader counts it."""
     links = wanted_links(holding((1, launch()), (2, segment())), OURS, frozenset({"i1"})).links
     assert (set(links.segments), links.guest_taps) == ({LAN}, {})
 
 
-def test_making_and_mending_removes_nothing():
+def test_making_and_mending_removes_nothing() -> None:
     """What is there and not wanted is kept while anything is made."""
     there = Links(guest_taps={"x": GuestTap(tap="x", segment="s")}, segments={"s": Segment(segment="s")})
     wanted = Links(segments={LAN: Segment(segment=LAN)})
@@ -285,7 +295,7 @@ def test_making_and_mending_removes_nothing():
     assert (set(merged.segments), set(merged.guest_taps)) == ({"s", LAN}, {"x"})
 
 
-def test_unneeded_spares_what_guests_and_host_taps_use():
+def test_unneeded_spares_what_guests_and_host_taps_use() -> None:
     """A tap in use keeps itself and its segment; a host tap goes only by its tombstone."""
     there = Links(
         segments={name: Segment(segment=name) for name in ("used", "idle", "host", "left")},

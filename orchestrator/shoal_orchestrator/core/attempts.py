@@ -42,8 +42,14 @@ class Attempt:
 
     def pinned(self, number: int, batch: Batch) -> None:
         """Place a pinned batch: hosts are not searched."""
-        host = self.ledger.index[batch.pin]
-        self.write(batch, [host] * self.ledger.fill(host, batch.count, batch.load, batch.limit, number))
+        host, count = self.ledger.index[batch.pin], batch.count
+        many = self.ledger.fill(host, count, batch.load, batch.limit, number)
+        if many < count:
+            self.write(batch, [host] * many)
+            return
+        placed = self.placed
+        for slot in batch.slots:
+            placed[slot] = host
 
     def placement(self) -> Placement:
         """Return what was chosen, by the names of hosts; a VM that is left over has the host ""."""

@@ -9,8 +9,9 @@ only grow and caps only shrink while a plan is made, so a host that is too full 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
+from operator import attrgetter
 
 from shoal.core.load import Load, Policy, weight
 from shoal.core.ranges import natural_order
@@ -22,6 +23,12 @@ UNCAPPED = 1 << 40
 NO_QUOTA = Quota()
 #: units for each host from which on it is quicker to pour them than to move them through a heap one by one
 _POUR = 0.25
+#: what a load adds to the rank of its host (`weight`)
+_BY_POLICY: Mapping[Policy, Callable[[Load], int]] = {
+    "cpucommit": attrgetter("vcpus"),
+    "netcommit": attrgetter("nics"),
+    "memload": attrgetter("memory_mib"),
+}
 
 
 class Ledger:
@@ -35,7 +42,7 @@ class Ledger:
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
         loads = [host.load for host in self.hosts]
         self.vms = [load.vms for load in loads]
-        self.committed = [weight(policy, load) for load in loads]
+        self.committed = list(map(_BY_POLICY[policy], loads))
         self.quotas = [host.quota for host in self.hosts]
         #: some host has a quota; vCPUs and memory are counted only then
         self.limited = any(quota is not NO_QUOTA and quota != NO_QUOTA for quota in self.quotas)
@@ -89,6 +96,16 @@ class Ledger:
                 if quota >= 0:
                     room = min(room, (quota - now) // more if more else UNCAPPED if now <= quota else 0)
         return max(0, room)
+
+    def _rooms(self, load: Load, limit: int) -> list[int]:
+        """`room` of all hosts that accept VMs, by number; 0 or less where nothing fits."""
+        if self.limited:
+            return [self.room(number, load, limit) for number in range(len(self.hosts))]
+        most, size = UNCAPPED if limit < 0 else limit + 1, load.vms
+        return [
+            ((cap if cap < most else most) - vms) // size  # noqa: FURB136  # min() takes three times as long
+            for cap, vms in zip(self.cap, self.vms, strict=True)
+        ]
 
     def over_quota(self, number: int, load: Load) -> str:
         """Return which quota of the host a unit would exceed, in words; empty if none."""
@@ -155,8 +172,8 @@ class Ledger:
         hosts = self.open
         rooms: dict[int, int] = {}
         if self.capped or self.limited or limit >= 0:
-            room = {number: self.room(number, load, limit) for number in hosts}
-            hosts = [number for number in hosts if room[number]]
+            room = self._rooms(load, limit)
+            hosts = [number for number in hosts if room[number] > 0]
             rooms = {number: room[number] for number in hosts if room[number] < count}
         taken, reached, amounts = pour(self._keys(hosts), self._step(load), count, self._mask, rooms)
         self._add_many(zip(reached, amounts, strict=True), load, limit, owner)

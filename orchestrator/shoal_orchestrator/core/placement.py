@@ -102,7 +102,7 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
 
     def _pairs(self, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
         names = [item.names for item in items]
-        if list(map(len, names)) == list(map(len, self.hosts)):
+        if all(names):
             # nothing but iterators: no object is made for a VM
             return zip(chain.from_iterable(names), chain.from_iterable(self.hosts), strict=True)
         pairs = zip(names, self.hosts, strict=True)

@@ -86,13 +86,14 @@ def make_demand(items: Sequence[Item], residents: Residents, policy: Policy) -> 
     that do not exist, with themselves, or in a circle.
     """
     sizes = [len(item.names) or item.count for item in items]
-    starts = list(accumulate(sizes, initial=0))
+    single = sum(sizes) == len(sizes) and 0 not in sizes
+    starts = range(len(sizes) + 1) if single else list(accumulate(sizes, initial=0))
     alike: defaultdict[_Shape, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
         alike[item.schedule, item.coschedule, item.vcpus, item.memory_mib, item.nics, item.colocate].append(
             number
         )
-    demand = Demand(items, starts, starts[-1] == len(items) and 0 not in sizes, [])
+    demand = Demand(items, starts, single, [])
     if any(schedule and colocate for schedule, _, _, _, _, colocate in alike):
         raise InvalidRequest("cannot specify schedule and colocate in the same config")
     roots = _find_roots(demand, {shape[5] for shape in alike if shape[5]}, residents)
@@ -101,7 +102,7 @@ def make_demand(items: Sequence[Item], residents: Residents, policy: Policy) -> 
     for shape, numbers in alike.items():
         if shape[5]:
             continue
-        slots = numbers if demand.single else _slots(starts, numbers)
+        slots = numbers if single else _slots(starts, numbers)
         if leaders:
             slots = [slot for slot in slots if slot not in leaders]
         if slots:
@@ -182,35 +183,38 @@ def _make_groups(
     roots: Mapping[str, _Root],
 ) -> list[Batch]:
     """Return the units of several VMs, and those that follow a resident, as batches."""
-    items, starts = demand.items, demand.starts
-    followers: defaultdict[_Root, list[int]] = defaultdict(list)
+    followers: defaultdict[_Root, list[tuple[_Shape, list[int]]]] = defaultdict(list)
     for shape, numbers in alike.items():
         if shape[5]:
-            followers[roots[shape[5]]] += numbers
+            followers[roots[shape[5]]].append((shape, numbers))
     batches: dict[object, Batch] = {}
-    for root, numbers in followers.items():
-        numbers.sort()
-        slots = [slot for number in numbers for slot in range(starts[number], starts[number + 1])]
-        parts = [(items[number], starts[number + 1] - starts[number]) for number in numbers]
+    for root, parts in followers.items():
+        numbers = sorted([number for _, some in parts for number in some])
+        slots = list(numbers if demand.single else _slots(demand.starts, numbers))
         first, pin, because = numbers[0], "", ""
+        limit, vcpus, memory_mib, nics = -1, 0, 0, 0
         if isinstance(root, str):
             pin, because = residents[root], f"colocated with `{root}`"
         else:
             first = root[0]
-            pin = items[first].schedule
+            leader = demand.items[first]
             slots.insert(0, root[1])
-            parts.append((items[first], 1))
+            pin, limit = leader.schedule, leader.coschedule
+            vcpus, memory_mib, nics = leader.vcpus, leader.memory_mib, leader.nics
+        for shape, some in parts:
+            size = len(some) if demand.single else len(_slots(demand.starts, some))
+            if size and 0 <= shape[1] and (shape[1] < limit or limit < 0):
+                limit = shape[1]
+            vcpus += shape[2] * size
+            memory_mib += shape[3] * size
+            nics += shape[4] * size
         if not slots:
             continue
-        limit = min((item.coschedule for item, _ in parts if item.coschedule >= 0), default=-1)
-        load = Load(
-            vcpus=sum([item.vcpus * size for item, size in parts]),
-            memory_mib=sum([item.memory_mib * size for item, size in parts]),
-            nics=sum([item.nics * size for item, size in parts]),
-            vms=len(slots),
-        )
-        batch = batches.setdefault(
-            (pin, limit, load, because), Batch(pin, limit, len(slots), load, first, [], because)
-        )
-        batch.slots += slots  # type: ignore[operator]  # made here, as a list
+        key = (pin, limit, vcpus, memory_mib, nics, len(slots), because)
+        batch = batches.get(key)
+        if batch is None:
+            load = Load(vcpus=vcpus, memory_mib=memory_mib, nics=nics, vms=len(slots))
+            batches[key] = Batch(pin, limit, len(slots), load, first, slots, because)
+        else:
+            batch.slots += slots  # type: ignore[operator]  # a list, made here
     return list(batches.values())

@@ -1,0 +1,246 @@
+"""The main job on real parts: two hosts, two namespaces, real guests over real tunnels, and what may happen to them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shoal
+from shoal.core.vmconfig import NetSpec, VMConfig
+from shoal.messages.schedule import ScheduleStatus
+from shoal.messages.taps import CreateTap
+from shoal.messages.vlans import AddBridge
+from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line, image_in
+from shoal_worker.guest.console import serial_console
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
+GUEST = Path("/var/cache/shoal/guest")
+SHARED = ("10.0.0.1", "10.0.0.2")
+BOOT_TIMEOUT_S = 240
+
+
+def run(*argv, check=True):
+    return subprocess.run(argv, capture_output=True, text=True, check=check, timeout=60).stdout
+
+
+class Lab:
+    """A laboratory as a process of its own, as a person starts it."""
+
+    def __init__(self, state):
+        self.state = state
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "shoal_worker.lab", "lab", "--hosts", "2", "--accelerator", "tcg"]
+            + ["--state", str(state)],
+            stdout=(state.parent / "lab.out").open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def read(self, name):
+        return json.loads((self.state / name).read_text())
+
+    async def ready(self):
+        """Wait until the lab has said that it is up."""
+        while "Ctrl-C here" not in (self.state.parent / "lab.out").read_text():
+            assert self.process.poll() is None, (self.state.parent / "lab.out").read_text()
+            await asyncio.sleep(0.1)
+
+    def guest(self, row):
+        """The folder of a guest's serial line."""
+        return self.state / row.host / "by-name" / row.namespace / row.name
+
+    def links(self, host):
+        """The names of all links in a host's namespace."""
+        netns = self.read("lab.json")["namespaces"][host]
+        return {link["ifname"] for link in json.loads(run("ip", "-j", "-n", netns, "link"))}
+
+    def worker(self, host):
+        """How the lab says that a host's worker is started, and its pid."""
+        processes = self.read("processes.json")
+        processes = processes["processes"] if isinstance(processes, dict) else processes
+        return next(p for p in processes if p["role"] == "worker" and p["host"] == host)
+
+
+@pytest.fixture(scope="module")
+def guest_image(request):
+    """The small guest, built once."""
+    if os.geteuid() != 0 or not shutil.which("qemu-system-x86_64"):
+        if request.config.getoption("--strict-env"):
+            pytest.fail("root and QEMU are needed, and --strict-env allows no skips")
+        pytest.skip("root and QEMU are needed")
+    run(sys.executable, "-m", "shoal_worker.guest", "build")
+    image = image_in(GUEST)
+    assert image is not None
+    return image
+
+
+@contextlib.asynccontextmanager
+async def laboratory(tmp_path_factory):
+    """A lab, a client, and at the end nothing."""
+    folder = Path(tmp_path_factory.mktemp("lab"))
+    lab = Lab(folder / "state")
+    try:
+        async with asyncio.timeout(180):
+            await lab.ready()
+        async with shoal.connect(lab.read("lab.json")["url"]) as client:
+            yield lab, client
+    finally:
+        lab.process.terminate()
+        lab.process.wait(60)
+
+
+def config(image, namespace, name, address):
+    return VMConfig(
+        kernel=str(image.kernel),
+        initrd=str(image.initrd),
+        memory_mib=MEMORY_MIB,
+        serial_ports=1,
+        networks=(NetSpec(vlan="100", bridge="lan", driver=NIC_DRIVER),),
+        append=command_line(f"{namespace}/{name}", f"{address}/24"),
+    )
+
+
+async def booted(lab, rows):
+    """Wait until every guest says that it is up."""
+    async with asyncio.timeout(BOOT_TIMEOUT_S):
+        for row in rows:
+            log = lab.guest(row) / "serial0.log"
+            while READY_MARKER not in log.read_text(errors="replace"):
+                await asyncio.sleep(0.1)
+
+
+async def ask(lab, row, address):
+    """What a guest hears when it asks an address who is there."""
+    async with serial_console(lab.guest(row) / "serial0.sock") as console:
+        return await console.ask(address, timeout_s=60)
+
+
+async def fill(client, image, name, addresses):
+    """A namespace with a private bridge and a running guest on each host, with the given addresses."""
+    ns = client.namespace(name)
+    await ns.create()
+    await ns.call(AddBridge(bridge="lan"))
+    for number, address in enumerate(addresses, 1):
+        await ns.launch(f"vm{number}", config(image, name, f"vm{number}", address))
+    await ns.start("all")
+    return ns
+
+
+async def test_the_main_job(guest_image, tmp_path_factory):
+    """Isolation and reach across hosts, a worker killed and started again, and a namespace cleared: all in one lab."""
+    async with laboratory(tmp_path_factory) as (lab, client):
+        red = await fill(client, guest_image, "red", SHARED)
+        blue = await fill(client, guest_image, "blue", (*SHARED[:1], "10.0.0.3"))
+        reds, blues = await red.vms(), await blue.vms()
+        assert {row.host for row in reds} == {row.host for row in blues} == {"mm1", "mm2"}
+        await booted(lab, [*reds, *blues])
+        await check_reach(lab, reds, blues)
+        await check_worker_restart(lab, client, reds, red)
+        await check_error(red, guest_image)
+        await check_tap(lab, red, reds)
+        await check_clear(lab, client, red, blues)
+    check_nothing_left(lab)
+
+
+async def check_reach(lab, reds, blues):
+    """Each namespace's guests reach their own across hosts; the other's address never answers."""
+    assert {row.ports[0].vni for row in reds} == {4096 + 100}
+    assert {row.ports[0].vni for row in blues} == {2 * 4096 + 100}
+    assert await ask(lab, reds[0], "10.0.0.2") == "red/vm2"
+    assert await ask(lab, reds[1], "10.0.0.1") == "red/vm1"
+    assert await ask(lab, blues[1], "10.0.0.1") == "blue/vm1"
+    assert await ask(lab, blues[0], "10.0.0.3") == "blue/vm2"
+    assert await ask(lab, reds[0], "10.0.0.3") is None
+    assert await ask(lab, blues[0], "10.0.0.2") is None
+
+
+async def check_worker_restart(lab, client, reds, red):
+    """kill -9 of a worker and its restart leave its guest alone: the same process, and it goes on answering."""
+    row = next(row for row in reds if row.host == "mm1")
+    other = next(row for row in reds if row.host == "mm2")
+    before = next(r for r in await red.vms() if r.name == row.name)
+    assert before.pid
+    worker = lab.worker("mm1")
+    os.kill(worker["pid"], signal.SIGKILL)
+    assert await ask(lab, other, SHARED[int(row.name[2:]) - 1]) == f"red/{row.name}"
+    again = subprocess.Popen(
+        worker["argv"],
+        env={**os.environ, **worker.get("env", {})},
+        stdout=(lab.state / "again.log").open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        rows = await red.wait(row.name, "RUNNING", timeout_s=60)
+        async with asyncio.timeout(60):
+            while "mm1" not in {h.host for h in await client.hosts() if h.state == "alive"}:
+                await asyncio.sleep(0.1)
+        assert rows[0].instance == before.instance
+        async with asyncio.timeout(60):
+            while (now := (await red.vms())[0:2]) and [r.pid for r in now if r.name == row.name] != [
+                before.pid
+            ]:
+                await asyncio.sleep(0.1)
+        assert Path(f"/proc/{before.pid}").exists()
+        assert await ask(lab, row, SHARED[int(other.name[2:]) - 1]) == f"red/{other.name}"
+        # and it obeys its new worker
+        await red.stop(row.name)
+        await red.start(row.name)
+        assert await ask(lab, other, SHARED[int(row.name[2:]) - 1]) == f"red/{row.name}"
+    except BaseException:
+        print((lab.state / "again.log").read_text())
+        again.kill()
+        raise
+
+
+async def check_error(red, image):
+    """A guest that QEMU cannot start is in ERROR with a reason that names the file, and can be forgotten."""
+    broken = VMConfig(kernel="/nowhere/vmlinuz", initrd=str(image.initrd), memory_mib=MEMORY_MIB)
+    reply = await red.launch("broken", broken)
+    assert "/nowhere/vmlinuz" in reply.failures[0].message
+    row = next(row for row in await red.vms() if row.name == "broken")
+    assert row.state == "ERROR"
+    assert "/nowhere/vmlinuz" in row.reason
+    await red.flush("broken")
+    assert [run.failures for run in (await red.call(ScheduleStatus())).items][-1] == 1
+
+
+async def check_tap(lab, red, reds):
+    """A tap on the head reaches the guests of its VLAN."""
+    await red.call(CreateTap(vlan="100", bridge="lan", ip="10.0.0.254/24"))
+    head = lab.read("lab.json")["namespaces"]["head"]
+    for address in SHARED:
+        done = await asyncio.to_thread(
+            run, "ip", "netns", "exec", head, "busybox", "ping", "-c", "3", "-W", "5", address
+        )
+        assert " 0% packet loss" in done or "bytes from" in done, done
+    assert await ask(lab, reds[0], SHARED[1]) == "red/vm2"
+
+
+async def check_clear(lab, client, red, blues):
+    """Clearing red leaves nothing of it on any host, and blue does not notice."""
+    pids = [row.pid for row in await red.vms()]
+    await red.clear()
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists()
+    for host in ("head", "mm1", "mm2"):
+        left = {name for name in lab.links(host) if name not in ("lo", "under0")}
+        blue_links = {"shb-2-100", "shx-2-100"} if host != "head" else set()
+        taps = {port.tap for row in blues if row.host == host for port in row.ports}
+        assert left == blue_links | taps
+    assert "red" not in {row.namespace for row in await client.namespaces()}
+    assert await ask(lab, blues[0], "10.0.0.3") == "blue/vm2"
+
+
+def check_nothing_left(lab):
+    """After a SIGTERM of the lab: no namespace, no process, no guest."""
+    identity = lab.state
+    assert "shoal-" not in run("ip", "netns")
+    found = subprocess.run(["pgrep", "-f", str(identity)], capture_output=True, text=True, check=False)
+    assert found.stdout.split() == []
