@@ -26,7 +26,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## run the main job: a lab of three hosts, two namespaces, real guests and tunnels
-	@$(BIN)/python -m shoal_worker.lab.demo
+	@$(BIN)/shoal guest build
+	@$(BIN)/shoal lab --hosts 3 -- $(BIN)/python demo/demo.py
+	@demo/nothing-left
 
 test: setup  ## run all tests: unit, transcripts, component, system
 	@$(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)

@@ -15,8 +15,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import shoal
 from shoal_worker.guest import READY_MARKER
@@ -36,7 +37,7 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     """The end."""
     say(f"FAILED: {text}")
     sys.exit(1)
@@ -98,7 +99,7 @@ def judge(namespace: str, answers: dict[str, dict[str, str | None]]) -> None:
 
 
 @contextlib.contextmanager
-def capture(file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  (a script for reading)
+def capture(file: Path) -> Iterator[None]:
     """Capture the tunnels' packets on the underlay, in the namespace that holds it."""
     netns = f"/var/run/netns/{LAB['network']}"
     argv = [

@@ -35,9 +35,12 @@ class Lab:
 
     def __init__(self, state):
         self.state = state
+        self.restarted = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "shoal_worker.lab", "lab", "--hosts", "2", "--accelerator", "tcg"]
-            + ["--state", str(state)],
+            [
+                *(sys.executable, "-m", "shoal_worker.lab", "lab"),
+                *("--hosts", "2", "--accelerator", "tcg", "--state", str(state)),
+            ],
             stdout=(state.parent / "lab.out").open("wb"),
             stderr=subprocess.STDOUT,
         )
@@ -93,6 +96,8 @@ async def laboratory(tmp_path_factory):
     finally:
         lab.process.terminate()
         lab.process.wait(60)
+        for process in lab.restarted:
+            process.wait(10)
 
 
 def config(image, namespace, name, address):
@@ -176,6 +181,7 @@ async def check_worker_restart(lab, client, reds, red):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    lab.restarted.append(again)
     try:
         rows = await red.wait(row.name, "RUNNING", timeout_s=60)
         async with asyncio.timeout(60):
@@ -190,12 +196,11 @@ async def check_worker_restart(lab, client, reds, red):
         assert Path(f"/proc/{before.pid}").exists()
         assert await ask(lab, row, SHARED[int(other.name[2:]) - 1]) == f"red/{other.name}"
         # and it obeys its new worker
-        await red.stop(row.name)
-        await red.start(row.name)
+        assert (await red.stop(row.name)).vms == row.name
+        assert (await red.start(row.name)).vms == row.name
         assert await ask(lab, other, SHARED[int(row.name[2:]) - 1]) == f"red/{row.name}"
     except BaseException:
         print((lab.state / "again.log").read_text())
-        again.kill()
         raise
 
 

@@ -1,0 +1,46 @@
+"""The worker's command line, and what it makes of the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from shoal_worker.settings import default_state, parse
+
+
+def test_defaults_come_from_the_environment() -> None:
+    """The server is NATS_URL's, else the local one; flags win."""
+    assert parse([], environ={}).server == "nats://127.0.0.1:4222"
+    assert parse([], environ={"NATS_URL": "nats://a:1"}).server == "nats://a:1"
+    assert parse(["--server", "nats://b:2"], environ={"NATS_URL": "nats://a:1"}).server_address == ("b", 2)
+
+
+def test_simulated_hosts_are_a_range_and_the_head_is_apart() -> None:
+    """`--hosts` is a range; the head is an edge unless it is to take guests."""
+    found = parse(["--simulate", "--hosts", "mm[1-3]", "--head", "h0"], environ={})
+    assert (found.hosts, found.head, found.head_worker) == (("mm1", "mm2", "mm3"), "h0", False)
+    assert parse(["--simulate", "--host", "one"], environ={}).hosts == ("one",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--hosts", "mm[1-3]"],
+        ["--simulate", "--hosts", "mm[3-1]"],
+        ["--host", "a b"],
+        ["--role", "king"],
+        ["--creations", "-1"],
+    ],
+)
+def test_nonsense_is_refused_with_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What makes no sense leaves with exit code 2 and a message."""
+    with pytest.raises(SystemExit) as left:
+        parse(words, environ={})
+    assert left.value.code == 2
+    assert "shoal-worker: error:" in capsys.readouterr().err
+
+
+def test_state_directory_follows_user_and_environment() -> None:
+    """Root's is below /var/lib; XDG_STATE_HOME counts only if it is absolute."""
+    assert default_state({}, root=True) == Path("/var/lib/shoal/worker")
+    assert default_state({"XDG_STATE_HOME": "/x"}, root=False) == Path("/x/shoal/worker")
+    assert default_state({"XDG_STATE_HOME": "x"}, root=False) == Path.home() / ".local/state/shoal/worker"
