@@ -20,8 +20,9 @@ from shoal.codec import Encoding
 from shoal.console.session import Session, console_grammar
 from shoal.errors import InvalidRequest, ShoalError, Unavailable
 from shoal.grammar import Grammar
-from shoal.messages.base import Failure, Progress, Reply, Request
+from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
+from shoal_orchestrator.handlers.schedule import await_plan
 from shoal_orchestrator.leader import Call, Leader
 
 LOG = structlog.get_logger("shoal.api")
@@ -128,8 +129,8 @@ class Api:
         if running is not None:
             return await asyncio.shield(running)
         record = self._leader.model.requests.get(request.id)
-        if record is not None:
-            return _outcome(record.reply, record.failure, type(request).reply)
+        if record is not None and record.reply:
+            return msgspec.json.decode(record.reply, type=type(request).reply)
         future = asyncio.ensure_future(self._run(namespace, request, progress))
         self._running[request.id] = future
         future.add_done_callback(lambda _: self._running.pop(request.id, None))
@@ -140,6 +141,9 @@ class Api:
         self, namespace: str, request: Request[Any], progress: Callable[[int, int, str], None] | None
     ) -> Reply:
         call = Call(self._leader, request.id, progress or (lambda *_: None))
+        known = self._leader.model.requests.get(request.id)
+        if known is not None and known.plan:
+            return await await_plan(self._leader, namespace, known.plan, call)
         reply = await self._handlers[type(request)](self._leader, namespace, request, call)
         if request.reads:
             await self._leader.store.settled()
@@ -173,12 +177,6 @@ class Api:
             _cut(outcome.as_text()).encode(),
             InvalidRequest(outcome.errors[0]) if outcome.errors else None,
         )
-
-
-def _outcome(reply: str, failure: str, kind: type[Reply]) -> Reply:
-    if failure:
-        raise codec.error_of(msgspec.json.decode(failure, type=Failure))
-    return msgspec.json.decode(reply, type=kind)
 
 
 def _cut(text: str) -> str:

@@ -123,14 +123,19 @@ class Call:
         self._leader = leader
         self._request_id = request_id
         self.progress = progress
-        self._slot = -1
+        known = leader.model.requests.get(request_id)
+        #: a predecessor began to carry this request out: what is already as asked for is no error
+        self.repeat = known is not None
+        self._slot = known.slot if known else -1
 
-    async def commit(self, changes: Changes, reply: Reply | None = None) -> None:
-        """Store changes; with a `reply`, its outcome goes into the same batch, so that a repeat finds it."""
-        if self._request_id and reply is not None:
+    async def commit(self, changes: Changes, reply: Reply | None = None, *, plan: str = "") -> None:
+        """Store changes, and in the same batch that this request made them, so that a repeat does not.
+
+        `reply` is the request's outcome; without one it is not finished yet. `plan` is the plan that it saves.
+        """
+        if self._request_id:
             if self._slot < 0:
                 self._slot = self._leader.next_slot()
-            changes.put(
-                RequestRecord(id=self._request_id, slot=self._slot, reply=msgspec.json.encode(reply).decode())
-            )
+            outcome = msgspec.json.encode(reply).decode() if reply is not None else ""
+            changes.put(RequestRecord(id=self._request_id, slot=self._slot, reply=outcome, plan=plan))
         await self._leader.commit(changes)

@@ -48,8 +48,8 @@ DEFAULT_SERVER = "nats://127.0.0.1:4222"
 DEFAULT_NAMESPACE = "minimega"
 #: how long a call waits for a leader to appear
 LEADER_S = 20.0
-#: a leader that handles a request says so at least once a second; silence for this long is a time-out
-SILENCE_S = 15.0
+#: a leader that handles a request says so at least once a second; after this much silence it is asked again
+SILENCE_S = 5.0
 RETRY_S = 0.5
 
 R = TypeVar("R", bound=Reply)
@@ -105,27 +105,33 @@ class Client:
         if len(body) > codec.MAX_COMMAND_BYTES:
             codec.decode(body, dict, limit=codec.MAX_COMMAND_BYTES)  # says how long it is and may be
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + LEADER_S
+        heard_at = loop.time()
+
+        def heard(message: Message) -> None:
+            nonlocal heard_at
+            heard_at = loop.time()
+            if progress is not None:
+                step = codec.decode(message.body, Progress)
+                progress(step.done, step.total, step.text)
+
         while True:
             try:
-                return await self._once(subject, body, request, progress)
-            except Unavailable:
-                # No leader now: the request's id makes sending it again harmless.
-                if loop.time() > deadline:
+                return await self._once(subject, body, request, heard)
+            except (Unavailable, TimedOut):
+                # No leader, or one that died meanwhile: the request's id makes sending it again harmless.
+                if loop.time() > heard_at + LEADER_S:
                     raise
                 if progress is not None:
                     progress(0, 0, "waiting for an orchestrator")
                 await asyncio.sleep(RETRY_S)
 
     async def _once(
-        self, subject: str, body: bytes, request: Request[R], progress: ProgressCallback | None
+        self, subject: str, body: bytes, request: Request[R], heard: Callable[[Message], None]
     ) -> R:
         async with self._bus.answers(subject, body, silence_s=SILENCE_S) as answers:
             async for message in answers:
                 if message.headers.get("Shoal-Status") == "progress":
-                    if progress is not None:
-                        step = codec.decode(message.body, Progress)
-                        progress(step.done, step.total, step.text)
+                    heard(message)
                     continue
                 return _reply(message, request)
         raise TimedOut(f"no answer to `{subject}`")

@@ -28,22 +28,7 @@ class Answer(msgspec.Struct):
     error: str = ""
     version: str = ""
     seconds: float = 0.0
-    lag_s: float = 0.0
     changes: int = 0
-
-
-class Lag:
-    """Measures how long the event loop could not turn, at most, since it was last read."""
-
-    def __init__(self) -> None:
-        self.worst_s = 0.0
-
-    async def measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(0.01)
-            self.worst_s = max(self.worst_s, loop.time() - before - 0.01)
 
 
 async def carry_out(hypervisor: LibvirtHypervisor, ask: Ask) -> str:
@@ -78,11 +63,9 @@ async def main(state: Path, cache: Path) -> None:
         changes += 1
 
     hypervisor.watch(changed)
-    lag = Lag()
-    measuring = asyncio.create_task(lag.measure())
     while line := await asyncio.to_thread(sys.stdin.buffer.readline):
         ask = msgspec.json.decode(line, type=Ask)
-        began, lag.worst_s = loop.time(), 0.0
+        began = loop.time()
         error = version = ""
         try:
             version = await carry_out(hypervisor, ask)
@@ -90,10 +73,9 @@ async def main(state: Path, cache: Path) -> None:
             error = str(raised)
         seconds = loop.time() - began
         survey = Survey(guests=()) if ask.do == "open" and error else await hypervisor.survey()
-        answer = Answer(survey, error, version, seconds, lag.worst_s, changes)
+        answer = Answer(survey, error, version, seconds, changes)
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
-    measuring.cancel()
     await hypervisor.close()
 
 

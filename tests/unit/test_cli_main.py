@@ -292,7 +292,7 @@ async def test_progress_of_what_is_slow(monkeypatch: pytest.MonkeyPatch, termina
     monkeypatch.setenv("TERM", "xterm")
     async with asyncio.timeout(20), progress_on(stream) as progress:
         progress(1, 2, "launched")
-        while "launched 1/2" not in stream.getvalue():  # noqa: ASYNC110  # the stream tells nobody
+        while "launched 1/2" not in stream.getvalue():  # the stream tells nobody
             await asyncio.sleep(0.005)
     assert stream.getvalue().endswith("launched 1/2\n") is not terminal
 

@@ -17,7 +17,7 @@ from shoal.core.vmconfig import VMConfig
 from shoal.messages.desired import LaunchRecord, Port, Power, Report, VMStatus
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.host_links import HostLinks
-from shoal_worker.hypervisor import GuestSpec, HypervisorBusy
+from shoal_worker.hypervisor import GuestSpec, HypervisorBusy, Survey
 from shoal_worker.journal import JournalError, MemoryJournal
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.network import Links, NetworkError
@@ -32,7 +32,7 @@ DEADLINE_S = 30.0
 async def soon(condition: Callable[[], object]) -> None:
     """Let the loop turn until something holds that nothing tells of."""
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  # nothing tells of it
+        while not condition():  # nothing tells of it
             await asyncio.sleep(0)
 
 
@@ -66,9 +66,13 @@ class Hypervisor(SimulatedHypervisor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.at_once = self.most_at_once = self.created = 0
+        self.at_once = self.most_at_once = self.created = self.surveys = 0
         self.hold: dict[str, asyncio.Event] = {}
         self.raises: dict[str, Exception] = {}
+
+    async def survey(self) -> Survey:
+        self.surveys += 1
+        return await super().survey()
 
     async def create(self, spec: GuestSpec) -> None:
         self.at_once += 1
@@ -365,8 +369,9 @@ async def test_unchanged_statuses_are_said_once(rig: Rig) -> None:
         await rig.bus.until_states(a="RUNNING")
         sent = len(rig.bus.reports)
         for _ in range(5):
+            looked = rig.hypervisor.surveys
             rig.reconciler.wake()
-            await asyncio.sleep(0.02)
+            await soon(lambda looked=looked: rig.hypervisor.surveys > looked)
         rig.want("b")
         await rig.bus.until_states(b="BUILDING")
         assert [[vm.name for vm in report.vms] for report in rig.bus.reports[sent:]] == [["b"]]

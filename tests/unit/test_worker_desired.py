@@ -222,6 +222,16 @@ def test_watched_segments_follow_the_records() -> None:
     assert list(state.segments()) == []
 
 
+def test_segment_is_kept_until_its_removal_was_told() -> None:
+    """A removed segment is forgotten neither by reading nor by its deletion before the leader could hear of it."""
+    state = holding((1, segment(2, peers={}, removed=True)))
+    state.prune((), state.sequences(), undone)
+    assert not state.erase(subjects.tunnel(VNI), 2, undone)
+    assert [record.revision for record in state.segments()] == [2]
+    assert state.erase(subjects.tunnel(VNI), 2, done)
+    assert list(state.segments()) == []
+
+
 def test_load_counts_what_is_to_be_here() -> None:
     """The load is that of VMs with power paused or running."""
     state = holding(

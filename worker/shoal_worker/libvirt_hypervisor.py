@@ -31,7 +31,7 @@ from shoal_worker.qemu_reaper import QemuReaper, become_subreaper
 _DRIVER_USER = "libvirt-qemu"
 _THREADS = 8
 #: seconds; opening and creating may be slow where QEMU is probed for the first time, or a host is busy under TCG
-_OPEN_S, _SURVEY_S, _CREATE_S, _CALL_S, _DESTROY_S = 90.0, 10.0, 120.0, 10.0, 30.0
+_OPEN_S, _SURVEY_S, _CREATE_S, _CALL_S, _DESTROY_S = 180.0, 20.0, 120.0, 20.0, 60.0
 #: how often to look again while guests are missing right after opening
 _SETTLE_S = 0.2
 

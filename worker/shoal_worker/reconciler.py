@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.core.load import Load
-from shoal.messages.desired import LaunchRecord, TapRecord, TapStatus, VMStatus
+from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapStatus, VMStatus
 from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.core.diff import alive, diff
@@ -239,8 +239,11 @@ class Reconciler:
 
     # --- forgetting --------------------------------------------------------------------------------------
 
-    def obeyed(self, record: LaunchRecord | TapRecord) -> bool:
-        """Whether a tombstone was carried out, or was never for us."""
+    def obeyed(self, record: Desired) -> bool:
+        """Whether a tombstone was carried out and that was told, or was never for us."""
+        if isinstance(record, SegmentRecord):
+            segment = self._reporter.segment(record.vni)
+            return segment is not None and not segment.present and segment.revision >= record.revision
         if record.incarnation != self._desired.incarnation:
             return True
         if isinstance(record, LaunchRecord):

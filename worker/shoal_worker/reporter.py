@@ -67,6 +67,10 @@ class Reporter:
                 self._unsaid[kind, key] = status
         return now
 
+    def segment(self, vni: int) -> SegmentStatus | None:
+        """What is said of a segment."""
+        return self._segments.get(vni)
+
     async def subscribe(self) -> None:
         """Listen to questions; they are answered once `run` runs."""
         await self._bus.subscribe(subjects.host_request(self._host, "inventory"), self._questions.put_nowait)

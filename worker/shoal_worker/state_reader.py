@@ -36,7 +36,7 @@ _KINDS: dict[str, type[LaunchRecord | TapRecord | SegmentRecord]] = {
 
 
 class StateReader:
-    """Feeds a DesiredState. `changed` is called after each change; `done` tells whether a tombstone was obeyed.
+    """Feeds a DesiredState. `changed` is called after each change; `done` tells whether what a tombstone asks for was done.
 
     `gate` bounds how many readers of one process read at once.
     """
@@ -48,7 +48,7 @@ class StateReader:
         desired: DesiredState,
         *,
         changed: Callable[[], None],
-        done: Callable[[LaunchRecord | TapRecord], bool],
+        done: Callable[[Desired], bool],
         gate: Callable[[], AbstractAsyncContextManager[object]],
         rng: random.Random,
         log: Any,

@@ -55,11 +55,13 @@ class Attempt:
         """Return what was chosen, by the names of hosts; a VM that is left over has the host ""."""
         # -1 is the last one
         names = [*self.ledger.names, ""]
+        starts, placed = self.demand.starts, self.placed
+        if len(starts) == 2:
+            return Placement((tuple(map(names.__getitem__, placed)),))
+        # one tuple for each host, whatever the number of items of one VM
         single = [(name,) for name in names]
         if self.demand.single:
-            # one tuple for each host, whatever the number of VMs
-            return Placement(tuple(map(single.__getitem__, self.placed)))
-        starts, placed = self.demand.starts, self.placed
+            return Placement(tuple(map(single.__getitem__, placed)))
         return Placement(
             tuple(
                 single[placed[start]]

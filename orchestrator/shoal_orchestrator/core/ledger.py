@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from heapq import heapify, heappop, heappush, heapreplace
 from operator import attrgetter
 
@@ -36,16 +37,18 @@ class Ledger:
 
     def __init__(self, hosts: Sequence[HostView], policy: Policy, *, relative: bool, room_for: int) -> None:
         self.policy = policy
-        views = {host.name: host for host in hosts}
-        self.names = natural_order(views)
-        self.hosts = [views[name] for name in self.names]
-        self.index = dict(zip(self.names, range(len(self.names)), strict=True))
+        self.names = [host.name for host in hosts]
+        self.hosts = list(hosts)
+        ordered = natural_order(self.names)
+        if ordered != self.names:
+            views = dict(zip(self.names, hosts, strict=True))
+            self.names, self.hosts = ordered, [views[name] for name in ordered]
         loads = [host.load for host in self.hosts]
         self.vms = [load.vms for load in loads]
         self.committed = list(map(_BY_POLICY[policy], loads))
         self.quotas = [host.quota for host in self.hosts]
-        #: some host has a quota; vCPUs and memory are counted only then
-        self.limited = any(quota is not NO_QUOTA and quota != NO_QUOTA for quota in self.quotas)
+        #: some host has a quota: vCPUs and memory are kept up to date only then
+        self.limited = any([quota != NO_QUOTA for quota in self.quotas if quota is not NO_QUOTA])
         self.vcpus = [load.vcpus for load in loads]
         self.memory_mib = [load.memory_mib for load in loads]
         self.cap = [UNCAPPED] * len(self.hosts)
@@ -53,8 +56,8 @@ class Ledger:
         self.capped = False
         #: whose limit the cap is: a resident's name, or the number of a batch of the plan
         self.owner: list[str | int] = [""] * len(self.hosts)
-        for number, host in enumerate(self.hosts):
-            for limit in host.limits:
+        for number, limits in enumerate([host.limits for host in self.hosts]):
+            for limit in limits:
                 self.lower_cap(number, limit.others, limit.vm)
         self.open = [number for number, host in enumerate(self.hosts) if host.accepting]
         self._divisors = self._find_divisors(relative=relative)
@@ -64,6 +67,11 @@ class Ledger:
         self._rank_shift = self._vms_shift + (max(self.vms, default=0) + room_for + 1).bit_length()
         self._mask = (1 << self._vms_shift) - 1
         self._heap: list[int] | None = None
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The number of each host, by its name."""
+        return {name: number for number, name in enumerate(self.names)}
 
     def _find_divisors(self, *, relative: bool) -> list[int] | None:
         if not relative or self.policy == "netcommit":
@@ -127,17 +135,21 @@ class Ledger:
         return self._keys((number,))[0]
 
     def _keys(self, numbers: Sequence[int]) -> list[int]:
-        committed, vms, rank_shift, vms_shift = self.committed, self.vms, self._rank_shift, self._vms_shift
+        rank_shift, vms_shift = self._rank_shift, self._vms_shift
+        committed, vms = self.committed, self.vms
+        if len(numbers) < len(self.hosts):
+            committed = [committed[number] for number in numbers]
+            vms = [vms[number] for number in numbers]
         if self._divisors is not None:
             # quotients differ by more than 2**-52 while divisors stay below 2**26: none is lost, none made up
-            ranks = [(committed[number] << 60) // self._divisors[number] for number in numbers]
+            ranks = [(self.committed[number] << 60) // self._divisors[number] for number in numbers]
         elif self._offsets is not None:
-            ranks = [committed[number] + self._offsets[number] for number in numbers]
+            ranks = [self.committed[number] + self._offsets[number] for number in numbers]
         else:
-            ranks = [committed[number] for number in numbers]
+            ranks = committed
         return [
-            (rank << rank_shift) + (vms[number] << vms_shift) + number
-            for rank, number in zip(ranks, numbers, strict=True)
+            (rank << rank_shift) + (many << vms_shift) + number
+            for rank, many, number in zip(ranks, vms, numbers, strict=True)
         ]
 
     def add(self, number: int, count: int, load: Load, limit: int, owner: int) -> None:

@@ -123,12 +123,15 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The outcome of a request that changed something: the reply's or failure's JSON text."""
+    """A request that changed something: its reply's JSON text, or none yet while it is being carried out.
+
+    `plan` is the plan that it saved: whoever repeats the request waits for that one.
+    """
 
     id: str
     slot: int
     reply: str = ""
-    failure: str = ""
+    plan: str = ""
 
 
 Record = (

@@ -203,7 +203,7 @@ def _make_groups(
             vcpus, memory_mib, nics = leader.vcpus, leader.memory_mib, leader.nics
         for shape, some in parts:
             size = len(some) if demand.single else len(_slots(demand.starts, some))
-            if size and 0 <= shape[1] and (shape[1] < limit or limit < 0):
+            if size and shape[1] >= 0 and (shape[1] < limit or limit < 0):
                 limit = shape[1]
             vcpus += shape[2] * size
             memory_mib += shape[3] * size

@@ -292,7 +292,7 @@ async def _apply(
     changes.put(*chunks, head)
     changes.put(*(replace(entry, plan=head.plan) for entry in entries))
     changes.tell(ScheduleStarted(namespace=namespace, name=head.plan, total=head.total, hosts=head.hosts))
-    await call.commit(changes)
+    await call.commit(changes, plan=head.plan)
     launched = await run_plan(leader, head, call.progress)
     await call.commit(Changes(), launched)
     return launched
@@ -302,6 +302,20 @@ async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
     """Finish a plan that a predecessor saved."""
     LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
     await run_plan(leader, plan, lambda *_: None)
+
+
+async def await_plan(leader: Leader, namespace: str, plan: str, call: Call) -> Launched:
+    """Wait for a plan that this request has saved before, and tell what came of it."""
+
+    def done() -> bool:
+        current = leader.model.plans[namespace].get(plan)
+        return current is None or current.state == "completed"
+
+    await leader.inventory.wait_for(done)
+    ours = [r for r in leader.model.launches[namespace].values() if r.plan == plan]
+    launched = _launched(leader, ours)
+    await call.commit(Changes(), launched)
+    return launched
 
 
 async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
@@ -320,7 +334,8 @@ async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, in
     return await _close(leader, plan, ours)
 
 
-async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecord]) -> Launched:
+def _launched(leader: Leader, records: Sequence[LaunchRecord]) -> Launched:
+    """What became of a plan's VMs."""
     good, failures = [], []
     for record in records:
         current = leader.model.instances.get(record.instance)
@@ -330,14 +345,19 @@ async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecor
             failures.append(Failure(kind="Refused", code=409, message=message))
         else:
             good.append(record.name)
-    notes: tuple[str, ...] = ()
-    waiting = [
+    waiting = {
         record.host
         for record in records
         if leader.inventory.state(record.host) == "suspect" and leader.inventory.status(record) is None
-    ]
-    if waiting:
-        notes = (f"{fold(waiting)}: heartbeats are missing; VMs there are launched when they come back",)
+    }
+    late = f"{fold(waiting)}: heartbeats are missing; VMs there are launched when they come back"
+    return Launched(
+        launched=fold(good), count=len(good), failures=tuple(failures), notes=(late,) if waiting else ()
+    )
+
+
+async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecord]) -> Launched:
+    launched = _launched(leader, records)
     changes = Changes()
     changes.put(
         replace(
@@ -346,8 +366,8 @@ async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecor
             ended=now_text(),
             entries=(),
             chunks=0,
-            launched=len(good),
-            failures=len(failures),
+            launched=launched.count,
+            failures=len(launched.failures),
         )
     )
     finished = [p for p in leader.model.plans[plan.namespace].values() if p.state == "completed"]
@@ -355,12 +375,12 @@ async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecor
     changes.delete(*oldest)
     changes.tell(
         ScheduleCompleted(
-            namespace=plan.namespace, name=plan.plan, launched=len(good), failures=len(failures)
+            namespace=plan.namespace, name=plan.plan, launched=launched.count, failures=len(launched.failures)
         )
     )
     if plan.namespace in leader.model.namespaces and not leader.model.namespaces[plan.namespace].clearing:
         await leader.commit(changes)
-    return Launched(launched=fold(good), count=len(good), failures=tuple(failures), notes=notes)
+    return launched
 
 
 async def schedule_status(leader: Leader, namespace: str, _: ScheduleStatus, __: Call) -> ScheduleRuns:

@@ -90,12 +90,15 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
     found, failures = targets(leader, namespace, request.target)
     changes = Changes()
     started: list[LaunchRecord] = []
+    as_asked: list[LaunchRecord] = []
     for record in found:
         state = view_of(leader, record).state
         if state in ("BUILDING", "PAUSED"):
             started.append(replace(record, revision=record.revision + 1, power="running"))
         elif request.target == ALL:
             continue
+        elif state == "RUNNING" and call.repeat:
+            as_asked.append(record)
         elif state == "RUNNING":
             failures.append(_state_error(record, "vm is already running: {vm}"))
         elif state == "LOST":
@@ -103,7 +106,7 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
         else:
             started.append(relaunched(leader, record))
     changes.put(*started)
-    return await carry_out(leader, call, changes, started, failures, "RUNNING", "starting")
+    return await carry_out(leader, call, changes, [*started, *as_asked], failures, "RUNNING", "starting")
 
 
 def relaunched(leader: Leader, record: LaunchRecord) -> LaunchRecord:
@@ -130,8 +133,13 @@ async def _power(
 ) -> Changed:
     changes = Changes()
     changed: list[LaunchRecord] = []
+    wanted: State = "PAUSED" if power == "paused" else "QUIT"
+    as_asked: list[LaunchRecord] = []
     for record in found:
-        if view_of(leader, record).state in allowed:
+        state = view_of(leader, record).state
+        if state == wanted and call.repeat:
+            as_asked.append(record)
+        elif state in allowed:
             incarnation = incarnation_of(leader.model, record)
             changed.append(
                 replace(record, revision=record.revision + 1, power=power, incarnation=incarnation)
@@ -139,8 +147,7 @@ async def _power(
         elif not everyone:
             failures.append(_state_error(record, "VM state error: {vm}"))
     changes.put(*changed)
-    wanted: State = "PAUSED" if power == "paused" else "QUIT"
-    return await carry_out(leader, call, changes, changed, failures, wanted, verb)
+    return await carry_out(leader, call, changes, [*changed, *as_asked], failures, wanted, verb)
 
 
 async def stop_vms(leader: Leader, namespace: str, request: StopVMs, call: Call) -> Changed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from operator import lt
 from typing import TYPE_CHECKING
 
 from shoal.errors import InvalidRequest
@@ -62,7 +63,10 @@ def _count_numbers(names: Sequence[str]) -> list[str]:
     # a name that ends where the others' numbers begin
     if "" in ends:
         return []
-    by_number = dict(zip(map(int, ends), names, strict=True))
+    numbers = list(map(int, ends))
+    if all(map(lt, numbers, numbers[1:])):
+        return list(names)
+    by_number = dict(zip(numbers, names, strict=True))
     # `a01` beside `a1`
     return [by_number[number] for number in sorted(by_number)] if len(by_number) == len(names) else []
 

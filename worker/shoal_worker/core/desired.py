@@ -90,7 +90,7 @@ class DesiredState:
         """What is held now: subject → sequence."""
         return {subject: held.sequence for subject, held in self._held.items()}
 
-    def erase(self, subject: str, sequence: int, done: Callable[[LaunchRecord | TapRecord], bool]) -> bool:
+    def erase(self, subject: str, sequence: int, done: Callable[[Desired], bool]) -> bool:
         """The leader has deleted what was stored there: forget it, if it is a tombstone that was carried out.
 
         Anything else stays: absence is no command. Whether something was forgotten.
@@ -98,10 +98,7 @@ class DesiredState:
         held = self._held.get(subject)
         if held is None or sequence <= held.sequence or not is_tombstone(held.record):
             return False
-        if isinstance(held.record, SegmentRecord):
-            if self._mentions[held.record.vni] > 0:
-                return False
-        elif not done(held.record):
+        if not done(held.record) or self._uses(held.record):
             return False
         self._forget(subject, sequence)
         return True
@@ -117,28 +114,31 @@ class DesiredState:
         self,
         present: Collection[str],
         before: Mapping[str, int],
-        done: Callable[[LaunchRecord | TapRecord], bool],
+        done: Callable[[Desired], bool],
     ) -> None:
         """Forget tombstones that are carried out (`done`) and were not found (`present`) when all was read.
 
         `before` is what was held when reading began: what came later may rightly not have been found. Segments
-        that no record of ours names and that do not name us are forgotten too.
+        that no record of ours names, that do not name us, and whose removal was told, are forgotten too.
         """
         for subject, sequence in before.items():
             held = self._held.get(subject)
             if held is None or held.sequence != sequence:
                 continue
             record = held.record
+            if not done(record) or self._uses(record):
+                continue
             if isinstance(record, SegmentRecord):
-                used = self._mentions[record.vni] > 0 or self.host in record.peers
-                forget = not used or (record.removed and subject not in present)
-            else:
-                forget = subject not in present and is_tombstone(record) and done(record)
-            if forget and isinstance(record, SegmentRecord) and not record.removed:
                 # it may concern us again as it is
                 self._remove(subject)
-            elif forget:
+            elif subject not in present and is_tombstone(record):
                 self._forget(subject, sequence)
+
+    def _uses(self, record: Desired) -> bool:
+        """Whether a segment still concerns us."""
+        if not isinstance(record, SegmentRecord):
+            return False
+        return self._mentions[record.vni] > 0 or self.host in record.peers
 
     # --- what is held ------------------------------------------------------------------------------------
 
