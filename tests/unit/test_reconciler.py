@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -69,6 +70,9 @@ class Hypervisor(SimulatedHypervisor):
         self.at_once = self.most_at_once = self.created = self.surveys = 0
         self.hold: dict[str, asyncio.Event] = {}
         self.raises: dict[str, Exception] = {}
+
+    def looked_since(self, surveys: int) -> bool:
+        return self.surveys > surveys
 
     async def survey(self) -> Survey:
         self.surveys += 1
@@ -371,7 +375,7 @@ async def test_unchanged_statuses_are_said_once(rig: Rig) -> None:
         for _ in range(5):
             looked = rig.hypervisor.surveys
             rig.reconciler.wake()
-            await soon(lambda looked=looked: rig.hypervisor.surveys > looked)
+            await soon(partial(rig.hypervisor.looked_since, looked))
         rig.want("b")
         await rig.bus.until_states(b="BUILDING")
         assert [[vm.name for vm in report.vms] for report in rig.bus.reports[sent:]] == [["b"]]

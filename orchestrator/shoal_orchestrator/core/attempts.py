@@ -6,7 +6,9 @@ This module refuses to know which attempt comes when, and how refusals read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
+from shoal.core.load import weight
 from shoal_orchestrator.core.ledger import UNCAPPED, Ledger
 from shoal_orchestrator.core.placement import Placement
 from shoal_orchestrator.core.units import Batch, Demand
@@ -51,6 +53,25 @@ class Attempt:
         for slot in batch.slots:
             placed[slot] = host
 
+    def spread_rest(self) -> None:
+        """Place what has neither pin nor limit, which is last in order.
+
+        Batches in a row that weigh the same are one to the hosts, unless their quotas tell them apart.
+        """
+        ledger = self.ledger
+        rest = [batch for batch in self.batches if not batch.pin and batch.limit < 0]
+
+        def weighs(batch: Batch) -> tuple[object, ...]:
+            return (batch.load,) if ledger.limited else (batch.size, weight(ledger.policy, batch.load))
+
+        for _, alike in groupby(rest, weighs):
+            batches = list(alike)
+            chosen = ledger.take(sum(batch.count for batch in batches), batches[0].load, -1, -1)
+            at = 0
+            for batch in batches:
+                self.write(batch, chosen[at : at + batch.count])
+                at += batch.count
+
     def placement(self) -> Placement:
         """Return what was chosen, by the names of hosts; a VM that is left over has the host ""."""
         # -1 is the last one
@@ -77,8 +98,9 @@ def spread(attempt: Attempt) -> bool:
     for number, batch in enumerate(attempt.batches):
         if batch.pin:
             attempt.pinned(number, batch)
-        else:
+        elif batch.limit >= 0:
             attempt.write(batch, attempt.ledger.take(batch.count, batch.load, batch.limit, number))
+    attempt.spread_rest()
     return not attempt.left
 
 
@@ -92,8 +114,7 @@ def pack(attempt: Attempt) -> bool:
             attempt.pinned(number, batch)
         elif batch.limit >= 0:
             attempt.write(batch, _fill_tight(attempt.ledger, batch, number))
-        else:
-            attempt.write(batch, attempt.ledger.take(batch.count, batch.load, batch.limit, number))
+    attempt.spread_rest()
     return not attempt.left
 
 

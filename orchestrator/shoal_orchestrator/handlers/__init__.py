@@ -39,7 +39,7 @@ from shoal.messages.vms import (
     StopVMs,
     TagVMs,
 )
-from shoal_orchestrator.handlers import configs, hosts, namespaces, schedule, taps, vlans, vms
+from shoal_orchestrator.handlers import configs, hosts, namespaces, queue, schedule, taps, vlans, vms
 from shoal_orchestrator.leader import Call, Leader
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
@@ -54,9 +54,9 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     SetLoad: hosts.set_load,
     ListHosts: hosts.list_hosts,
     ListMesh: hosts.list_mesh,
-    SetQueueing: schedule.set_queueing,
-    ShowQueue: schedule.show_queue,
-    FlushQueue: schedule.flush_queue,
+    SetQueueing: queue.set_queueing,
+    ShowQueue: queue.show_queue,
+    FlushQueue: queue.flush_queue,
     Schedule: schedule.schedule,
     DryRun: schedule.dry_run,
     DumpPlan: schedule.dump_plan,

@@ -11,13 +11,10 @@ from msgspec.structs import replace
 from shoal.core.ids import token
 from shoal.core.load import parse_policy
 from shoal.core.ranges import expand, fold, natural_order
-from shoal.core.vmconfig_text import describe
 from shoal.errors import PlanChanged, Refused
-from shoal.messages.base import Done, Failure, Said
+from shoal.messages.base import Done, Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.events import (
-    NamespaceChanged,
-    QueueFlushed,
     ScheduleCompleted,
     ScheduleStarted,
     VMsQueued,
@@ -25,7 +22,6 @@ from shoal.messages.events import (
 from shoal.messages.schedule import (
     DryRun,
     DumpPlan,
-    FlushQueue,
     Launched,
     MovePlanned,
     Planned,
@@ -34,8 +30,6 @@ from shoal.messages.schedule import (
     ScheduleRow,
     ScheduleRuns,
     ScheduleStatus,
-    SetQueueing,
-    ShowQueue,
 )
 from shoal.messages.vms import LaunchVMs
 from shoal_orchestrator.clock import now_text
@@ -55,45 +49,6 @@ LOG = structlog.get_logger("shoal.schedule")
 MUST_DRY_RUN = "must run dry-run first"
 #: finished runs that `ns schedule status` still shows
 RUNS_KEPT = 20
-
-
-# --- the queue -------------------------------------------------------------------------------------------
-
-
-async def set_queueing(leader: Leader, namespace: str, request: SetQueueing, call: Call) -> Said:
-    """Show or set whether launches wait in the queue."""
-    record = leader.namespace(namespace)
-    if request.enabled is None:
-        return Said(text=str(record.queueing).lower())
-    changes = Changes()
-    changes.put(replace(record, queueing=request.enabled))
-    change = f"queueing {str(request.enabled).lower()}"
-    changes.tell(NamespaceChanged(namespace=namespace, name=namespace, change=change))
-    reply = Said(text="")
-    await call.commit(changes, reply)
-    return reply
-
-
-async def show_queue(leader: Leader, namespace: str, _: ShowQueue, __: Call) -> Said:
-    """What is queued, entry by entry."""
-    leader.namespace(namespace)
-    return Said(
-        text="\n\n".join(
-            f"VMs: {entry.count}\nNames: {entry.names}\nVM Type: kvm\n\n{describe(entry.config)}".rstrip()
-            for entry in leader.model.queued(namespace)
-        )
-    )
-
-
-async def flush_queue(leader: Leader, namespace: str, _: FlushQueue, call: Call) -> Done:
-    """Empty the queue and drop the dry run."""
-    leader.namespace(namespace)
-    changes = Changes()
-    changes.delete(*leader.model.queued(namespace))
-    changes.delete(*dry_run_records(leader, namespace))
-    changes.tell(QueueFlushed(namespace=namespace, name=namespace))
-    await call.commit(changes, Done())
-    return Done()
 
 
 def dry_run_records(leader: Leader, namespace: str) -> list[PlanRecord | PlanChunk]:
