@@ -77,7 +77,7 @@ async def ask_all(
     """Let every guest ask every address who is there: guest → address → answer."""
 
     async def ask(console: SerialConsole) -> dict[str, str | None]:
-        return {address: await console.ask(address) for address in addresses}
+        return {address: await console.ask(address) or await console.ask(address) for address in addresses}
 
     answers = await asyncio.gather(*(ask(console) for console in consoles.values()))
     return dict(zip(consoles, answers, strict=True))

@@ -123,12 +123,14 @@ class Heart:
     async def _beat(self) -> None:
         while True:
             await self._owned.wait()
-            try:
-                await self._bus.publish(
-                    subjects.heartbeat(self._claim.host), codec.encode(self._pulse()), reply=self._inbox
-                )
-            except ShoalError as error:
-                self._log.debug("heartbeat-lost", error=error.message)
+            # While the server is away they would pile up, and all arrive when nobody needs them any more.
+            if self._bus.connected:
+                try:
+                    await self._bus.publish(
+                        subjects.heartbeat(self._claim.host), codec.encode(self._pulse()), reply=self._inbox
+                    )
+                except ShoalError as error:
+                    self._log.debug("heartbeat-lost", error=error.message)
             await asyncio.sleep(HEARTBEAT_S * self._rng.uniform(0.95, 1.05))
 
     def _on_acknowledgement(self, message: Message) -> None:

@@ -71,4 +71,6 @@ async def _hypervisor(settings: Settings) -> Hypervisor:
 
 
 def _missing(error: ImportError) -> Unavailable:
-    return Unavailable(f"the Python package {error.name} is missing: `pip install 'shoal[worker]'`")
+    return Unavailable(
+        f"the Python package {(error.name or '').partition('.')[0]} is missing: `pip install 'shoal[worker]'`"
+    )

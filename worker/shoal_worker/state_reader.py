@@ -157,8 +157,9 @@ class StateReader:
             try:
                 async with asyncio.timeout(wait_s):
                     await self._asked.wait()
-                    # A difference may come from a message that is still on its way.
-                    await asyncio.sleep(self._pause_s)
+                    # A difference may come from a message that is still on its way; and after a reconnect
+                    # a thousand workers ask.
+                    await asyncio.sleep(self._pause_s * self._rng.uniform(0.5, 1.5))
             except TimeoutError:
                 pass
             self._asked.clear()

@@ -6,7 +6,7 @@ This module refuses to know which attempt comes when, and how refusals read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 
 from shoal.core.load import weight
 from shoal_orchestrator.core.ledger import UNCAPPED, Ledger
@@ -44,7 +44,10 @@ class Attempt:
 
     def pinned(self, number: int, batch: Batch) -> None:
         """Place a pinned batch: hosts are not searched."""
-        host, count = self.ledger.index[batch.pin], batch.count
+        host, count = self.ledger.index.get(batch.pin, -1), batch.count
+        if host < 0:
+            self.left.append((batch, batch.slots))
+            return
         many = self.ledger.fill(host, count, batch.load, batch.limit, number)
         if many < count:
             self.write(batch, [host] * many)
@@ -88,7 +91,7 @@ class Attempt:
                 single[placed[start]]
                 if stop - start == 1
                 else tuple(map(names.__getitem__, placed[start:stop]))
-                for start, stop in zip(starts, starts[1:], strict=False)
+                for start, stop in pairwise(starts)
             )
         )
 
@@ -120,19 +123,14 @@ def pack(attempt: Attempt) -> bool:
 
 def _fill_tight(ledger: Ledger, batch: Batch, owner: int) -> list[int]:
     """Fill hosts that have a cap already, the fullest first, then those with the fewest VMs."""
-
-    def order(number: int) -> tuple[bool, int, int]:
-        capped = ledger.cap[number] < UNCAPPED
-        return (
-            not capped,
-            ledger.cap[number] - ledger.vms[number] if capped else ledger.vms[number],
-            ledger.key(number),
-        )
-
+    keys, cap, vms = ledger.keys(), ledger.cap, ledger.vms
+    capped = [(cap[number] - vms[number], keys[number]) for number in ledger.open if cap[number] < UNCAPPED]
+    others = [(vms[number], keys[number]) for number in ledger.open if cap[number] == UNCAPPED]
     chosen: list[int] = []
-    for number in sorted(ledger.open, key=order):
+    for _, key in chain(sorted(capped), sorted(others)):
         wanted = batch.count - len(chosen)
         if not wanted:
             break
+        number = ledger.number(key)
         chosen += [number] * ledger.fill(number, wanted, batch.load, batch.limit, owner)
     return chosen

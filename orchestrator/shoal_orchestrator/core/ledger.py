@@ -48,7 +48,7 @@ class Ledger:
         self.committed = list(map(_BY_POLICY[policy], loads))
         self.quotas = [host.quota for host in self.hosts]
         #: some host has a quota: vCPUs and memory are kept up to date only then
-        self.limited = any([quota != NO_QUOTA for quota in self.quotas if quota is not NO_QUOTA])
+        self.limited = any(quota != NO_QUOTA for quota in self.quotas if quota is not NO_QUOTA)
         self.vcpus = [load.vcpus for load in loads]
         self.memory_mib = [load.memory_mib for load in loads]
         self.cap = [UNCAPPED] * len(self.hosts)
@@ -133,6 +133,14 @@ class Ledger:
     def key(self, number: int) -> int:
         """Return what hosts are ordered by, in one integer: rank, then VMs, then number."""
         return self._keys((number,))[0]
+
+    def number(self, key: int) -> int:
+        """Return the number of the host that a key is of."""
+        return key & self._mask
+
+    def keys(self) -> list[int]:
+        """Return the key of each host."""
+        return self._keys(range(len(self.hosts)))
 
     def _keys(self, numbers: Sequence[int]) -> list[int]:
         rank_shift, vms_shift = self._rank_shift, self._vms_shift

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import accumulate
 
 import msgspec
@@ -129,7 +129,7 @@ def _order(batch: Batch, policy: Policy) -> tuple[int, ...]:
     return (3, -batch.size, -weight(policy, batch.load), -batch.count, batch.first)
 
 
-def _find_roots(demand: Demand, targets: Collection[str], residents: Residents) -> dict[str, _Root]:
+def _find_roots(demand: Demand, targets: Set[str], residents: Residents) -> dict[str, _Root]:
     """Return, for each VM that is named in a colocate, the end of the chain that begins there."""
     if not targets:
         return {}
