@@ -18,7 +18,6 @@ ns load memcommit
 ns load
 ns load cpu relative
 ns load
-ns load fastest
 
 # taps of the head
 tap create LAN

@@ -16,14 +16,10 @@ namespace
 ns queueing
 namespace red ns queueing true
 namespace red ns queueing
-namespace red ns queueing maybe
 namespace red ns flush
 namespace red ns schedule
-foo
-vm fly
 capture pcap vm a 0 x
 echo hello world
-version extra
 .csv true
 namespace
 .csv false
