@@ -13,7 +13,7 @@ HOSTS = "mm[0-3],host[1-10],host50"
 @pytest.fixture(scope="session")
 def simulated_url():
     """The URL of a cluster with the hosts of the source document's examples."""
-    with contextlib.ExitStack() as stack, asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, contextlib.ExitStack() as stack:
         context = cluster(HOSTS)
         running = runner.run(context.__aenter__())
         stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))

@@ -6,94 +6,44 @@ This module refuses to know which attempt comes when, and how refusals read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, groupby, pairwise
 
-from shoal.core.load import weight
 from shoal_orchestrator.core.ledger import UNCAPPED, Ledger
-from shoal_orchestrator.core.placement import Placement
-from shoal_orchestrator.core.units import Batch, Demand
+from shoal_orchestrator.core.placement import Item, Placement
+from shoal_orchestrator.core.units import Batch, Member
 
 
 class Attempt:
-    """Mutable, and never seen outside of the planner. `placed[slot]` is a host's number, or -1.
+    """Mutable, and never seen outside of the planner. `placed[item][index]` is a host's number, or -1."""
 
-    `left` are the slots of units that found no host, batch by batch.
-    """
-
-    def __init__(self, demand: Demand, ledger: Ledger) -> None:
-        self.demand = demand
-        self.batches = demand.batches
+    def __init__(self, items: Sequence[Item], batches: Sequence[Batch], ledger: Ledger) -> None:
+        self.items = items
+        self.batches = batches
         self.ledger = ledger
-        self.placed = [-1] * demand.total
-        self.left: list[tuple[Batch, Sequence[int]]] = []
+        self.placed: list[list[int]] = [[-1] * item.size for item in items]
+        self.left: list[tuple[Batch, list[Member]]] = []
 
     def write(self, batch: Batch, chosen: Sequence[int]) -> None:
         """Note the hosts of the first units of a batch, in order; its other units are left over."""
-        slots, size = batch.slots, batch.size
-        if size > 1:
-            chosen = [number for number in chosen for _ in range(size)]
-        if len(chosen) < len(slots):
-            self.left.append((batch, slots[len(chosen) :]))
-        if size == 1 and slots[-1] - slots[0] == len(slots) - 1:
-            # nothing in between: slots of single VMs ascend
-            self.placed[slots[0] : slots[0] + len(chosen)] = chosen
-            return
-        placed = self.placed
-        for slot, number in zip(slots, chosen, strict=False):
-            placed[slot] = number
+        at = 0
+        for item, start, stop in batch.spans:
+            some = chosen[at : at + stop - start]
+            self.placed[item][start : start + len(some)] = some
+            at += len(some)
+        for group, number in zip(batch.groups, chosen[at:], strict=False):
+            for item, index in group:
+                self.placed[item][index] = number
+        if len(chosen) < batch.count:
+            self.left.append((batch, [member for unit in batch.units()[len(chosen) :] for member in unit]))
 
     def pinned(self, number: int, batch: Batch) -> None:
         """Place a pinned batch: hosts are not searched."""
-        host, count = self.ledger.index.get(batch.pin, -1), batch.count
-        if host < 0:
-            self.left.append((batch, batch.slots))
-            return
-        many = self.ledger.fill(host, count, batch.load, batch.limit, number)
-        if many < count:
-            self.write(batch, [host] * many)
-            return
-        placed = self.placed
-        for slot in batch.slots:
-            placed[slot] = host
-
-    def spread_rest(self) -> None:
-        """Place what has neither pin nor limit, which is last in order.
-
-        Batches in a row that weigh the same are one to the hosts, unless their quotas tell them apart.
-        """
-        ledger = self.ledger
-        rest = [batch for batch in self.batches if not batch.pin and batch.limit < 0]
-
-        def weighs(batch: Batch) -> tuple[object, ...]:
-            return (batch.load,) if ledger.limited else (batch.size, weight(ledger.policy, batch.load))
-
-        for _, alike in groupby(rest, weighs):
-            batches = list(alike)
-            chosen = ledger.take(sum(batch.count for batch in batches), batches[0].load, -1, -1)
-            at = 0
-            for batch in batches:
-                self.write(batch, chosen[at : at + batch.count])
-                at += batch.count
+        host = self.ledger.index[batch.pin]
+        self.write(batch, [host] * self.ledger.fill(host, batch.count, batch.load, batch.limit, number))
 
     def placement(self) -> Placement:
-        """Return what was chosen, by the names of hosts; a VM that is left over has the host ""."""
-        # -1 is the last one
-        names = [*self.ledger.names, ""]
-        starts, placed = self.demand.starts, self.placed
-        if len(starts) == 2:
-            return Placement((tuple(map(names.__getitem__, placed)),))
-        # one tuple for each host, whatever the number of items of one VM
-        single = [(name,) for name in names]
-        if self.demand.single:
-            return Placement(tuple(map(single.__getitem__, placed)))
-        return Placement(
-            tuple(
-                single[placed[start]]
-                if stop - start == 1
-                else tuple(map(names.__getitem__, placed[start:stop]))
-                for start, stop in pairwise(starts)
-            )
-        )
+        """Return what was chosen, by the names of hosts. Only when nothing is left over."""
+        name = self.ledger.names.__getitem__
+        return Placement(hosts=tuple(tuple(map(name, numbers)) for numbers in self.placed))
 
 
 def spread(attempt: Attempt) -> bool:
@@ -101,9 +51,8 @@ def spread(attempt: Attempt) -> bool:
     for number, batch in enumerate(attempt.batches):
         if batch.pin:
             attempt.pinned(number, batch)
-        elif batch.limit >= 0:
+        else:
             attempt.write(batch, attempt.ledger.take(batch.count, batch.load, batch.limit, number))
-    attempt.spread_rest()
     return not attempt.left
 
 
@@ -117,20 +66,26 @@ def pack(attempt: Attempt) -> bool:
             attempt.pinned(number, batch)
         elif batch.limit >= 0:
             attempt.write(batch, _fill_tight(attempt.ledger, batch, number))
-    attempt.spread_rest()
+        else:
+            attempt.write(batch, attempt.ledger.take(batch.count, batch.load, batch.limit, number))
     return not attempt.left
 
 
 def _fill_tight(ledger: Ledger, batch: Batch, owner: int) -> list[int]:
     """Fill hosts that have a cap already, the fullest first, then those with the fewest VMs."""
-    keys, cap, vms = ledger.keys(), ledger.cap, ledger.vms
-    capped = [(cap[number] - vms[number], keys[number]) for number in ledger.open if cap[number] < UNCAPPED]
-    others = [(vms[number], keys[number]) for number in ledger.open if cap[number] == UNCAPPED]
+
+    def order(number: int) -> tuple[bool, int, int]:
+        capped = ledger.cap[number] < UNCAPPED
+        return (
+            not capped,
+            ledger.cap[number] - ledger.vms[number] if capped else ledger.vms[number],
+            ledger.key(number),
+        )
+
     chosen: list[int] = []
-    for _, key in chain(sorted(capped), sorted(others)):
+    for number in sorted(range(len(ledger.hosts)), key=order):
         wanted = batch.count - len(chosen)
         if not wanted:
             break
-        number = ledger.number(key)
         chosen += [number] * ledger.fill(number, wanted, batch.load, batch.limit, owner)
     return chosen

@@ -9,27 +9,15 @@ only grow and caps only shrink while a plan is made, so a host that is too full 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
-from operator import attrgetter
 
 from shoal.core.load import Load, Policy, weight
-from shoal.core.ranges import natural_order
-from shoal_orchestrator.core.levels import pour
-from shoal_orchestrator.core.placement import HostView, Quota
+from shoal.core.ranges import natural_key
+from shoal_orchestrator.core.placement import HostView
 
 #: more VMs than a host can have: no cap
 UNCAPPED = 1 << 40
-NO_QUOTA = Quota()
-#: units for each host from which on it is quicker to pour them than to move them through a heap one by one
-_POUR = 0.25
-#: what a load adds to the rank of its host (`weight`)
-_BY_POLICY: Mapping[Policy, Callable[[Load], int]] = {
-    "cpucommit": attrgetter("vcpus"),
-    "netcommit": attrgetter("nics"),
-    "memload": attrgetter("memory_mib"),
-}
 
 
 class Ledger:
@@ -37,41 +25,30 @@ class Ledger:
 
     def __init__(self, hosts: Sequence[HostView], policy: Policy, *, relative: bool, room_for: int) -> None:
         self.policy = policy
-        self.names = [host.name for host in hosts]
-        self.hosts = list(hosts)
-        ordered = natural_order(self.names)
-        if ordered != self.names:
-            views = dict(zip(self.names, hosts, strict=True))
-            self.names, self.hosts = ordered, [views[name] for name in ordered]
-        loads = [host.load for host in self.hosts]
-        self.vms = [load.vms for load in loads]
-        self.committed = list(map(_BY_POLICY[policy], loads))
-        self.quotas = [host.quota for host in self.hosts]
-        #: some host has a quota: vCPUs and memory are kept up to date only then
-        self.limited = any(quota != NO_QUOTA for quota in self.quotas if quota is not NO_QUOTA)
-        self.vcpus = [load.vcpus for load in loads]
-        self.memory_mib = [load.memory_mib for load in loads]
+        self.hosts = sorted(hosts, key=lambda host: natural_key(host.name))
+        self.names = [host.name for host in self.hosts]
+        self.index = {name: number for number, name in enumerate(self.names)}
+        self.vms = [host.load.vms for host in self.hosts]
+        self.vcpus = [host.load.vcpus for host in self.hosts]
+        self.memory_mib = [host.load.memory_mib for host in self.hosts]
         self.cap = [UNCAPPED] * len(self.hosts)
-        #: some host has a cap
-        self.capped = False
         #: whose limit the cap is: a resident's name, or the number of a batch of the plan
         self.owner: list[str | int] = [""] * len(self.hosts)
-        for number, limits in enumerate([host.limits for host in self.hosts]):
-            for limit in limits:
-                self.lower_cap(number, limit.others, limit.vm)
-        self.open = [number for number, host in enumerate(self.hosts) if host.accepting]
+        self.quotas = [host.quota for host in self.hosts]
+        self.limited = any(
+            (quota.vcpus, quota.memory_mib, quota.vms) != (-1, -1, -1) for quota in self.quotas
+        )
+        self.committed = [weight(policy, host.load) for host in self.hosts]
         self._divisors = self._find_divisors(relative=relative)
-        self._offsets = [-host.capacity.memory_mib for host in self.hosts] if policy == "memload" else None
+        self._offsets = [-host.capacity.memory_mib if policy == "memload" else 0 for host in self.hosts]
         # keys are single integers, (rank, VMs, number of the host), for speed: fields must not run over
         self._vms_shift = len(self.hosts).bit_length()
         self._rank_shift = self._vms_shift + (max(self.vms, default=0) + room_for + 1).bit_length()
         self._mask = (1 << self._vms_shift) - 1
         self._heap: list[int] | None = None
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """The number of each host, by its name."""
-        return {name: number for number, name in enumerate(self.names)}
+        for number, host in enumerate(self.hosts):
+            for limit in host.limits:
+                self.lower_cap(number, limit.others, limit.vm)
 
     def _find_divisors(self, *, relative: bool) -> list[int] | None:
         if not relative or self.policy == "netcommit":
@@ -85,165 +62,138 @@ class Ledger:
         if 0 <= others < self.cap[number] - 1:
             self.cap[number] = others + 1
             self.owner[number] = owner
-            self.capped = True
 
-    def fits(self, number: int, load: Load, limit: int) -> bool:
-        """Tell whether a unit of `load.vms` VMs fits on the host now."""
-        return self.room(number, load, limit) > 0
-
-    def room(self, number: int, load: Load, limit: int) -> int:
-        """Return how many equal units of `load.vms` VMs fit on the host now."""
-        most = self.cap[number]
-        if 0 <= limit < most:
-            most = limit + 1
-        room = (most - self.vms[number]) // load.vms
-        if room <= 0 or not self.hosts[number].accepting:
-            return 0
-        if self.limited:
-            for _, quota, now, more in self._promises(number, load):
-                if quota >= 0:
-                    room = min(room, (quota - now) // more if more else UNCAPPED if now <= quota else 0)
-        return max(0, room)
-
-    def _rooms(self, load: Load, limit: int) -> list[int]:
-        """`room` of all hosts that accept VMs, by number; 0 or less where nothing fits."""
-        if self.limited:
-            return [self.room(number, load, limit) for number in range(len(self.hosts))]
-        most, size = UNCAPPED if limit < 0 else limit + 1, load.vms
-        return [
-            ((cap if cap < most else most) - vms) // size  # noqa: FURB136  # min() takes three times as long
-            for cap, vms in zip(self.cap, self.vms, strict=True)
-        ]
+    def fits(self, number: int, size: int, load: Load, limit: int) -> bool:
+        """Tell whether a unit fits on the host now."""
+        after = self.vms[number] + size
+        if after > self.cap[number] or 0 <= limit < after - 1 or not self.hosts[number].accepting:
+            return False
+        return not self.limited or self.over_quota(number, load) == ""
 
     def over_quota(self, number: int, load: Load) -> str:
         """Return which quota of the host a unit would exceed, in words; empty if none."""
-        for what, quota, now, more in self._promises(number, load):
-            if 0 <= quota < now + more:
-                return f"{now} of {quota} {what} are promised, {more} more are wanted"
-        return ""
-
-    def _promises(self, number: int, load: Load) -> Sequence[tuple[str, int, int, int]]:
         quota = self.quotas[number]
-        return (
+        for what, most, now, more in (
             ("vCPUs", quota.vcpus, self.vcpus[number], load.vcpus),
             ("MiB of memory", quota.memory_mib, self.memory_mib[number], load.memory_mib),
             ("VMs", quota.vms, self.vms[number], load.vms),
-        )
+        ):
+            if 0 <= most < now + more:
+                return f"{now} of {most} {what} are promised, {more} more are wanted"
+        return ""
+
+    def add(self, number: int, load: Load, limit: int, owner: int) -> None:
+        """Promise a unit on the host. Only before `take`, which does it by itself."""
+        self._add_more(number, 1, load)
+        self.lower_cap(number, limit, owner)
 
     def key(self, number: int) -> int:
         """Return what hosts are ordered by, in one integer: rank, then VMs, then number."""
-        return self._keys((number,))[0]
-
-    def number(self, key: int) -> int:
-        """Return the number of the host that a key is of."""
-        return key & self._mask
-
-    def keys(self) -> list[int]:
-        """Return the key of each host."""
-        return self._keys(range(len(self.hosts)))
-
-    def _keys(self, numbers: Sequence[int]) -> list[int]:
-        rank_shift, vms_shift = self._rank_shift, self._vms_shift
-        committed, vms = self.committed, self.vms
-        if len(numbers) < len(self.hosts):
-            committed = [committed[number] for number in numbers]
-            vms = [vms[number] for number in numbers]
+        rank = self.committed[number] + self._offsets[number]
         if self._divisors is not None:
             # quotients differ by more than 2**-52 while divisors stay below 2**26: none is lost, none made up
-            ranks = [(self.committed[number] << 60) // self._divisors[number] for number in numbers]
-        elif self._offsets is not None:
-            ranks = [self.committed[number] + self._offsets[number] for number in numbers]
-        else:
-            ranks = committed
-        return [
-            (rank << rank_shift) + (many << vms_shift) + number
-            for rank, many, number in zip(ranks, vms, numbers, strict=True)
-        ]
+            rank = (self.committed[number] << 60) // self._divisors[number]
+        return (rank << self._rank_shift) + (self.vms[number] << self._vms_shift) + number
 
-    def add(self, number: int, count: int, load: Load, limit: int, owner: int) -> None:
-        """Promise `count` equal units on the host."""
-        self.vms[number] += count * load.vms
-        self.committed[number] += count * weight(self.policy, load)
-        if self.limited:
-            self.vcpus[number] += count * load.vcpus
-            self.memory_mib[number] += count * load.memory_mib
-        if limit >= 0:
-            self.lower_cap(number, limit, owner)
-        self._heap = None
+    def room(self, number: int, size: int, limit: int) -> int:
+        """Return how many units of so many VMs the limits allow on the host, quotas left aside."""
+        most = self.cap[number] if limit < 0 else min(self.cap[number], limit + 1)
+        return max(0, most - self.vms[number]) // size if self.hosts[number].accepting else 0
 
     def fill(self, number: int, count: int, load: Load, limit: int, owner: int) -> int:
-        """Promise as many of `count` equal units on one host as fit there; return how many."""
-        many = min(count, self.room(number, load, limit))
+        """Promise as many of `count` equal units on one host as fit there; return how many. Only before `take`."""
+        many = min(count, self.room(number, load.vms, limit))
+        if self.limited:
+            added = 0
+            while added < many and self.fits(number, load.vms, load, limit):
+                self.add(number, load, limit, owner)
+                added += 1
+            return added
         if many:
-            self.add(number, many, load, limit, owner)
+            self.add(number, load, limit, owner)
+            self._add_more(number, many - 1, load)
         return many
+
+    def _add_more(self, number: int, count: int, load: Load) -> None:
+        self.vms[number] += count * load.vms
+        self.vcpus[number] += count * load.vcpus
+        self.memory_mib[number] += count * load.memory_mib
+        self.committed[number] += count * weight(self.policy, load)
 
     def take(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
         """Place `count` equal units of `load.vms` VMs, each on the least loaded host that it fits on.
 
         `owner` is the number of their batch. Returns the host of each, in order; fewer if at some point none fits.
         """
-        if self._divisors is None and count >= len(self.open) * _POUR:
-            return self._take_at_once(count, load, limit, owner)
-        return self._take_one_by_one(count, load, limit, owner)
+        if self._heap is None:
+            self._heap = [self.key(number) for number, host in enumerate(self.hosts) if host.accepting]
+            heapify(self._heap)
+        if self._divisors is None and load.vms == 1 and limit < 0 and not self.limited:
+            return self._take_plain(self._heap, count, load)
+        return self._take_fitting(self._heap, count, load, limit, owner)
 
-    def _take_at_once(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
-        """As water is poured: only where each unit adds the same to a key."""
-        hosts = self.open
-        rooms: dict[int, int] = {}
-        if self.capped or self.limited or limit >= 0:
-            room = self._rooms(load, limit)
-            hosts = [number for number in hosts if room[number] > 0]
-            rooms = {number: room[number] for number in hosts if room[number] < count}
-        taken, reached, amounts = pour(self._keys(hosts), self._step(load), count, self._mask, rooms)
-        self._add_many(zip(reached, amounts, strict=True), load, limit, owner)
-        return taken
-
-    def _take_one_by_one(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
-        """From a heap of hosts, which is kept for the batches that follow."""
-        heap = self._heap
-        if heap is None:
-            heap = self._keys(self.open)
-            heapify(heap)
-        step = self._step(load) if self._divisors is None else 0
-        rooms: dict[int, int] = {}
+    def _take_fitting(self, heap: list[int], count: int, load: Load, limit: int, owner: int) -> list[int]:
         aside: list[int] = []
         taken: list[int] = []
         while heap and len(taken) < count:
-            key = heap[0]
-            number = key & self._mask
-            room = rooms[number] if number in rooms else self.room(number, load, limit)
-            if not room:
+            number = heap[0] & self._mask
+            if not self.fits(number, load.vms, load, limit):
                 aside.append(heappop(heap))
                 continue
-            rooms[number] = room - 1
             taken.append(number)
-            if not step:
-                self.add(number, 1, load, limit, owner)
-            heapreplace(heap, key + step if step else self.key(number))
-        if step:
-            self._add_many(Counter(taken).items(), load, limit, owner)
+            self.add(number, load, limit, owner)
+            heapreplace(heap, self.key(number))
         for key in aside:
             # a host that is full stays so
             if self.vms[key & self._mask] < self.cap[key & self._mask]:
                 heappush(heap, key)
-        self._heap = heap
         return taken
 
-    def _step(self, load: Load) -> int:
-        """How much a unit adds to the key of its host; more than 0. Unless ranks are relative."""
-        return (weight(self.policy, load) << self._rank_shift) + (load.vms << self._vms_shift)
+    def _take_plain(self, heap: list[int], count: int, load: Load) -> list[int]:
+        """Place single VMs without limits where each adds the same to a key: only caps stand in the way."""
+        step = (weight(self.policy, load) << self._rank_shift) + (1 << self._vms_shift)
+        full = [key for key in heap if self.vms[key & self._mask] >= self.cap[key & self._mask]]
+        if full:
+            heap[:] = sorted(set(heap).difference(full))
+        if count > len(heap) and all(self.cap[key & self._mask] == UNCAPPED for key in heap):
+            taken = self._pour(heap, count, step) if heap else []
+        else:
+            taken = []
+            vms, cap, mask = self.vms, self.cap, self._mask
+            room = {key & mask: cap[key & mask] - vms[key & mask] for key in heap}
+            while heap and len(taken) < count:
+                key = heap[0]
+                number = key & mask
+                taken.append(number)
+                room[number] -= 1
+                if room[number]:
+                    heapreplace(heap, key + step)
+                else:
+                    heappop(heap)
+        for number, more in Counter(taken).items():
+            self._add_more(number, more, load)
+        return taken
 
-    def _add_many(self, amounts: Iterable[tuple[int, int]], load: Load, limit: int, owner: int) -> None:
-        """`add`, for many hosts: (number, units)."""
-        self._heap = None
-        if self.limited or limit >= 0:
-            for number, many in amounts:
-                if many:
-                    self.add(number, many, load, limit, owner)
-            return
-        vms, committed = self.vms, self.committed
-        size, heavy = load.vms, weight(self.policy, load)
-        for number, many in amounts:
-            vms[number] += many * size
-            committed[number] += many * heavy
+    def _pour(self, heap: list[int], count: int, step: int) -> list[int]:
+        """Place VMs on hosts without caps, all at once: each host offers the keys it would have one VM after the
+        other, and the lowest `count` of all offers are taken, in order. (Water-filling.)
+        """
+        keys = sorted(heap)
+        filled, below = 0, 0
+        # the hosts that get wet: as long as filling those below up to this one's level does not use up all
+        for key in keys:
+            if filled and filled * key - below >= count * step:
+                break
+            filled += 1
+            below += key
+        # at this level the wet hosts offer at least `count`, and fewer than `filled` too many
+        level = -((-count * step - below) // filled)
+        offers: list[int] = []
+        for key in keys[:filled]:
+            offers += range(key, level + 1, step)
+        offers.sort()
+        taken = [offer & self._mask for offer in offers[:count]]
+        more = Counter(taken)
+        heap[:] = [key + step * more.get(key & self._mask, 0) for key in keys]
+        heapify(heap)
+        return taken

@@ -1,16 +1,12 @@
 """What the planner is given and what it gives back: hosts, demand, residents, placement. All frozen.
 
 This module refuses to know how a placement is found, and where queue and inventory are kept.
-
-None of these can be part of a reference cycle, so the garbage collector is told to leave them alone (`gc=False`):
-a queue of 100,000 entries is not looked through again and again while a plan is made.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,14 +16,14 @@ from shoal.core.load import Capacity, Load
 Residents = Mapping[str, str]
 
 
-class CoscheduleLimit(msgspec.Struct, frozen=True, gc=False):
+class CoscheduleLimit(msgspec.Struct, frozen=True):
     """A VM that allows at most so many others on its host."""
 
     vm: str
     others: int
 
 
-class Quota(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """The most that may be promised on a host; -1 is no limit."""
 
     vcpus: int = -1
@@ -35,7 +31,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     vms: int = -1
 
 
-class HostView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HostView(msgspec.Struct, frozen=True, kw_only=True):
     """A host of the namespace as the planner sees it.
 
     `load` is everything that is promised there: all namespaces, launches in flight, foreign domains. `limits` are
@@ -52,7 +48,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A group of equal VMs to be placed: an entry of the queue.
 
     `names` is empty for VMs that get their names when they are launched; `count` says how many they are.
@@ -84,7 +80,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.names[index] if self.names else ""
 
 
-class Placement(msgspec.Struct, frozen=True, gc=False):
+class Placement(msgspec.Struct, frozen=True):
     """Where everything goes: `hosts[i][j]` is the host of the j-th VM of the i-th item."""
 
     hosts: tuple[tuple[str, ...], ...] = ()
@@ -92,18 +88,15 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     def by_host(self, items: Sequence[Item]) -> dict[str, list[str]]:
         """Return the names placed on each host, in the order of the items; VMs without names are left out."""
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for name, host in self._pairs(items):
-            found[host].append(name)
+        for item, hosts in zip(items, self.hosts, strict=True):
+            for name, host in zip(item.names, hosts, strict=False):
+                found[host].append(name)
         return dict(found)
 
     def of(self, items: Sequence[Item]) -> dict[str, str]:
         """Return the host of each VM that has a name."""
-        return dict(self._pairs(items))
-
-    def _pairs(self, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
-        names = [item.names for item in items]
-        if all(names):
-            # nothing but iterators: no object is made for a VM
-            return zip(chain.from_iterable(names), chain.from_iterable(self.hosts), strict=True)
-        pairs = zip(names, self.hosts, strict=True)
-        return chain.from_iterable(zip(some, hosts, strict=False) for some, hosts in pairs)
+        return {
+            name: host
+            for item, hosts in zip(items, self.hosts, strict=True)
+            for name, host in zip(item.names, hosts, strict=False)
+        }

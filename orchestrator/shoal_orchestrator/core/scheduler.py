@@ -22,9 +22,9 @@ from shoal.errors import Refused, Unplaceable
 from shoal_orchestrator.core.attempts import Attempt, pack, spread
 from shoal_orchestrator.core.ledger import Ledger
 from shoal_orchestrator.core.placement import HostView, Item, Placement, Residents
-from shoal_orchestrator.core.refusal import Reason, reasons, unplaceable
+from shoal_orchestrator.core.refusal import unplaceable
 from shoal_orchestrator.core.search import search
-from shoal_orchestrator.core.units import Batch, Demand, make_demand
+from shoal_orchestrator.core.units import Batch, make_batches
 
 
 def place(
@@ -40,64 +40,29 @@ def place(
     Raises Refused without hosts or VMs, and Unplaceable, with the reason for each VM and host in its details, for
     hosts and VMs that do not exist, circular colocation, and a demand for which no placement was found.
     """
-    demand = _demand(items, hosts, policy, residents)
-    _check_pins(demand.batches, hosts)
-    placed, failed = _solve(demand, hosts, policy, relative=relative)
-    if placed is None:
-        raise unplaceable(failed[0])
-    return placed.placement()
-
-
-def place_some(
-    items: Sequence[Item],
-    hosts: Sequence[HostView],
-    policy: Policy = DEFAULT_POLICY,
-    *,
-    relative: bool = False,
-    residents: Residents | None = None,
-) -> tuple[Placement, tuple[Reason, ...]]:
-    """Place all VMs of `items` on `hosts`, or as many as were found room for, and the reasons for the others.
-
-    A VM that is left over has the host ""; VMs that are colocated are placed together or left over together. No
-    reasons: all were placed. How many are left over is not the least number possible.
-    Raises Refused without hosts or VMs, and Unplaceable for colocation that is circular or leads nowhere.
-    """
-    demand = _demand(items, hosts, policy, residents)
-    placed, failed = _solve(demand, hosts, policy, relative=relative)
-    if placed is not None:
-        return placed.placement(), ()
-    best = min(failed, key=lambda attempt: sum(len(slots) for _, slots in attempt.left))
-    return best.placement(), tuple(reasons(best))
-
-
-def _demand(
-    items: Sequence[Item], hosts: Sequence[HostView], policy: Policy, residents: Residents | None
-) -> Demand:
     if not hosts:
         raise Refused("namespace must contain at least one host to launch VMs")
-    if not any(item.size for item in items):
+    demanded = sum(item.size for item in items)
+    if not demanded:
         raise Refused("namespace must contain at least one queued VM to launch VMs")
-    return make_demand(items, residents or {}, policy)
+    batches = make_batches(items, residents or {}, policy)
+
+    def attempt() -> Attempt:
+        return Attempt(items, batches, Ledger(hosts, policy, relative=relative, room_for=demanded))
+
+    first = attempt()
+    _check_pins(batches, first.ledger)
+    if spread(first):
+        return first.placement()
+    for again, method in ((attempt(), pack), (attempt(), search)):
+        if method(again):
+            return again.placement()
+    raise unplaceable(first)
 
 
-def _solve(
-    demand: Demand, hosts: Sequence[HostView], policy: Policy, *, relative: bool
-) -> tuple[Attempt | None, list[Attempt]]:
-    """Return the attempt that placed all, or None, and those before it that show what they left over."""
-    failed: list[Attempt] = []
-    for method in (spread, pack, search):
-        attempt = Attempt(demand, Ledger(hosts, policy, relative=relative, room_for=demand.total))
-        if method(attempt):
-            return attempt, failed
-        if attempt.left:
-            failed.append(attempt)
-    return None, failed
-
-
-def _check_pins(batches: Sequence[Batch], hosts: Sequence[HostView]) -> None:
-    known = {host.name for host in hosts}
+def _check_pins(batches: Sequence[Batch], ledger: Ledger) -> None:
     for batch in batches:
-        if batch.pin and batch.pin not in known:
+        if batch.pin and batch.pin not in ledger.index:
             # the peer's words, which have no place for the reason
             why = f"VMs {batch.because} must go to `{batch.pin}`, which is not in the namespace"
             raise Unplaceable(

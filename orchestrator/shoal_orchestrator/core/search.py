@@ -67,7 +67,7 @@ class _Search:
         least = self.chosen[-1] if at and self.units[at - 1][0] == number else 0
         for host in self._candidates(batch, least):
             before = self._state(host)
-            self.ledger.add(host, 1, batch.load, batch.limit, number)
+            self.ledger.add(host, batch.load, batch.limit, number)
             self.chosen.append(host)
             if self._place(at + 1):
                 return True
@@ -90,7 +90,7 @@ class _Search:
         self.effort -= len(ledger.hosts)
         alike: dict[object, int] = {}
         for number in range(len(ledger.hosts)):
-            if ledger.fits(number, batch.load, batch.limit):
+            if ledger.fits(number, batch.size, batch.load, batch.limit):
                 load = (ledger.vcpus[number], ledger.memory_mib[number]) if ledger.limited else ()
                 alike.setdefault(
                     (ledger.vms[number], ledger.cap[number], load, ledger.quotas[number]), number

@@ -6,35 +6,27 @@ A *unit* is one VM, or a VM with all that are colocated with it, over chains. Th
 (section 4): pinned with limits, pinned, limited (small limits first), groups with many colocated VMs, the rest.
 In the rest heavy VMs go first, so that a big one queued last does not ruin the balance; among equally heavy ones
 the shape of which there are most; within a batch it is the order of the queue.
-
-A VM is a *slot*: its number when the VMs of all items are counted through. Numbers cost nothing, and 100,000 of
-anything else would be most of the planner's time.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
-from itertools import accumulate
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import msgspec
-
-from shoal.core.load import Load, Policy, weight
+from shoal.core.load import Load, Policy, total, weight
 from shoal.errors import InvalidRequest, Unplaceable
 from shoal_orchestrator.core.placement import Item, Residents
 
-#: what makes items equal: schedule, coschedule, vcpus, memory_mib, nics, colocate
-_Shape = tuple[str, int, int, int, int, str]
-#: where colocate chains end: (number of the item, slot) of a queued VM, or a resident's name
-_Root = tuple[int, int] | str
+#: a VM: number of its item, number within the item
+Member = tuple[int, int]
 
 
-class Batch(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Batch:
     """Units that are all alike: pinned to `pin` (or nowhere), `size` VMs each with `load` together.
 
-    `limit` is the strictest coschedule of a unit, `because` why it is pinned, `first` the number of the first
-    item. `slots` are the VMs of the first unit, then those of the second, and so on.
+    `limit` is the strictest coschedule of a unit, `because` why it is pinned.
+    Units of one VM are kept as spans (item, start, stop), larger ones as lists of members.
     """
 
     pin: str
@@ -42,82 +34,56 @@ class Batch(msgspec.Struct, gc=False):
     size: int
     load: Load
     first: int
-    slots: Sequence[int]
     because: str = ""
+    spans: list[tuple[int, int, int]] = field(default_factory=list)
+    groups: list[list[Member]] = field(default_factory=list)
+    count: int = 0
 
-    @property
-    def count(self) -> int:
-        """How many units these are."""
-        return len(self.slots) // self.size
+    def add_span(self, item: int, start: int, stop: int) -> None:
+        """Add single VMs: those of one item from `start` up to `stop`."""
+        self.spans.append((item, start, stop))
+        self.count += stop - start
 
-
-class Demand(msgspec.Struct, gc=False):
-    """All that is to be placed. `starts[i]` is the first slot of the i-th item; the last entry is their number.
-
-    `single` tells that each item is one VM, so that an item's number is its VM's slot.
-    """
-
-    items: Sequence[Item]
-    starts: Sequence[int]
-    single: bool
-    batches: list[Batch]
-
-    @property
-    def total(self) -> int:
-        """How many VMs these are."""
-        return self.starts[-1]
-
-    def item(self, slot: int) -> tuple[Item, int]:
-        """Return the item of a VM, and the VM's number in it."""
-        # items without VMs start where the next one does
-        number = bisect_right(self.starts, slot) - 1
-        return self.items[number], slot - self.starts[number]
-
-    def name(self, slot: int) -> str:
-        """Return the name of a VM; empty if it has none yet."""
-        item, index = self.item(slot)
-        return item.name(index)
+    def units(self) -> list[list[Member]]:
+        """Return each unit as its members, in order."""
+        singles = [[(item, index)] for item, start, stop in self.spans for index in range(start, stop)]
+        return singles + self.groups
 
 
-def make_demand(items: Sequence[Item], residents: Residents, policy: Policy) -> Demand:
+def make_batches(items: Sequence[Item], residents: Residents, policy: Policy) -> list[Batch]:
     """Return everything to be placed, as batches in planning order.
 
-    Raises InvalidRequest for an item with both schedule and colocate, and Unplaceable for VMs colocated with ones
-    that do not exist, with themselves, or in a circle.
+    Raises Unplaceable for VMs colocated with ones that do not exist, with themselves, or in a circle.
     """
-    sizes = [len(item.names) or item.count for item in items]
-    single = sum(sizes) == len(sizes) and 0 not in sizes
-    starts = range(len(sizes) + 1) if single else list(accumulate(sizes, initial=0))
-    alike: defaultdict[_Shape, list[int]] = defaultdict(list)
-    for number, item in enumerate(items):
-        alike[item.schedule, item.coschedule, item.vcpus, item.memory_mib, item.nics, item.colocate].append(
-            number
-        )
-    demand = Demand(items, starts, single, [])
-    if any(schedule and colocate for schedule, _, _, _, _, colocate in alike):
-        raise InvalidRequest("cannot specify schedule and colocate in the same config")
-    roots = _find_roots(demand, {shape[5] for shape in alike if shape[5]}, residents)
+    for item in items:
+        if item.schedule and item.colocate:
+            raise InvalidRequest("cannot specify schedule and colocate in the same config")
+    groups = _find_groups(items, residents)
     # VMs that others are colocated with leave their items
-    leaders = {root[1] for root in roots.values() if not isinstance(root, str)}
-    for shape, numbers in alike.items():
-        if shape[5]:
+    leaders: dict[int, list[int]] = {}
+    for root in groups:
+        if isinstance(root, tuple):
+            leaders.setdefault(root[0], []).append(root[1])
+    batches: dict[object, Batch] = {}
+    for number, item in enumerate(items):
+        if item.colocate:
             continue
-        slots = numbers if single else _slots(starts, numbers)
-        if leaders:
-            slots = [slot for slot in slots if slot not in leaders]
-        if slots:
-            first = items[numbers[0]]
-            demand.batches.append(Batch(shape[0], shape[1], 1, first.load, numbers[0], slots))
-    if roots:
-        demand.batches += _make_groups(demand, residents, alike, roots)
-    demand.batches.sort(key=lambda batch: _order(batch, policy))
-    return demand
-
-
-def _slots(starts: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
-    if len(numbers) == 1:
-        return range(starts[numbers[0]], starts[numbers[0] + 1])
-    return [slot for number in numbers for slot in range(starts[number], starts[number + 1])]
+        shape = (item.schedule, item.coschedule, item.vcpus, item.memory_mib, item.nics)
+        batch = batches.get(shape)
+        if batch is None:
+            batch = Batch(item.schedule, item.coschedule, 1, item.load, number)
+            batches[shape] = batch
+        start = 0
+        for leader in sorted(leaders.get(number, ())):
+            if leader > start:
+                batch.add_span(number, start, leader)
+            start = leader + 1
+        if item.size > start:
+            batch.add_span(number, start, item.size)
+    _add_groups(items, residents, groups, batches)
+    return sorted(
+        (batch for batch in batches.values() if batch.count), key=lambda batch: _order(batch, policy)
+    )
 
 
 def _order(batch: Batch, policy: Policy) -> tuple[int, ...]:
@@ -129,40 +95,43 @@ def _order(batch: Batch, policy: Policy) -> tuple[int, ...]:
     return (3, -batch.size, -weight(policy, batch.load), -batch.count, batch.first)
 
 
-def _find_roots(demand: Demand, targets: Set[str], residents: Residents) -> dict[str, _Root]:
-    """Return, for each VM that is named in a colocate, the end of the chain that begins there."""
+def _find_groups(items: Sequence[Item], residents: Residents) -> dict[Member | str, list[int]]:
+    """Return, for each VM or resident that is the end of colocate chains, the items that end there."""
+    targets = {item.colocate for item in items if item.colocate}
     if not targets:
         return {}
-    queued: dict[str, tuple[int, int]] = {}
-    for number, item in enumerate(demand.items):
+    queued: dict[str, Member] = {}
+    for number, item in enumerate(items):
         if not targets.isdisjoint(item.names):
-            start = demand.starts[number]
-            queued.update(
-                (name, (number, start + at)) for at, name in enumerate(item.names) if name in targets
-            )
-    found: dict[str, _Root | None] = {}
-    for target in targets:
-        _follow(target, demand.items, queued, residents, found)
-    roots = {target: root for target, root in found.items() if root is not None}
-    if len(roots) < len(targets):
-        raise Unplaceable(f"nonexistent colocate VMs: [{', '.join(sorted(targets - roots.keys()))}]")
-    return roots
+            queued.update((name, (number, at)) for at, name in enumerate(item.names) if name in targets)
+    roots: dict[int, Member | str | None] = {}
+    groups: dict[Member | str, list[int]] = {}
+    for number, item in enumerate(items):
+        if item.colocate:
+            root = _find_root(number, items, queued, residents, roots)
+            if root is not None:
+                groups.setdefault(root, []).append(number)
+    homeless = {items[number].colocate for number, root in roots.items() if root is None}
+    if homeless:
+        raise Unplaceable(f"nonexistent colocate VMs: [{', '.join(sorted(homeless))}]")
+    return groups
 
 
-def _follow(
-    target: str,
+def _find_root(
+    number: int,
     items: Sequence[Item],
-    queued: Mapping[str, tuple[int, int]],
+    queued: dict[str, Member],
     residents: Residents,
-    found: dict[str, _Root | None],
-) -> None:
+    roots: dict[int, Member | str | None],
+) -> Member | str | None:
     """Follow a chain to a VM that is colocated with none, or to a resident; None if there is no end."""
-    path: list[str] = []
-    root: _Root | None = None
-    while target not in found:
+    path: list[int] = []
+    root: Member | str | None = None
+    while number not in roots:
         # a circle comes back here and finds None
-        found[target] = None
-        path.append(target)
+        roots[number] = None
+        path.append(number)
+        target = items[number].colocate
         leader = queued.get(target)
         if leader is None:
             root = target if target in residents else None
@@ -170,51 +139,31 @@ def _follow(
         if not items[leader[0]].colocate:
             root = leader
             break
-        target = items[leader[0]].colocate
+        number = leader[0]
     else:
-        root = found[target]
-    found.update(dict.fromkeys(path, root))
+        root = roots[number]
+    roots.update(dict.fromkeys(path, root))
+    return root
 
 
-def _make_groups(
-    demand: Demand,
+def _add_groups(
+    items: Sequence[Item],
     residents: Residents,
-    alike: Mapping[_Shape, list[int]],
-    roots: Mapping[str, _Root],
-) -> list[Batch]:
-    """Return the units of several VMs, and those that follow a resident, as batches."""
-    followers: defaultdict[_Root, list[tuple[_Shape, list[int]]]] = defaultdict(list)
-    for shape, numbers in alike.items():
-        if shape[5]:
-            followers[roots[shape[5]]].append((shape, numbers))
-    batches: dict[object, Batch] = {}
-    for root, parts in followers.items():
-        numbers = sorted([number for _, some in parts for number in some])
-        slots = list(numbers if demand.single else _slots(demand.starts, numbers))
-        first, pin, because = numbers[0], "", ""
-        limit, vcpus, memory_mib, nics = -1, 0, 0, 0
-        if isinstance(root, str):
-            pin, because = residents[root], f"colocated with `{root}`"
-        else:
-            first = root[0]
-            leader = demand.items[first]
-            slots.insert(0, root[1])
-            pin, limit = leader.schedule, leader.coschedule
-            vcpus, memory_mib, nics = leader.vcpus, leader.memory_mib, leader.nics
-        for shape, some in parts:
-            size = len(some) if demand.single else len(_slots(demand.starts, some))
-            if size and shape[1] >= 0 and (shape[1] < limit or limit < 0):
-                limit = shape[1]
-            vcpus += shape[2] * size
-            memory_mib += shape[3] * size
-            nics += shape[4] * size
-        if not slots:
-            continue
-        key = (pin, limit, vcpus, memory_mib, nics, len(slots), because)
-        batch = batches.get(key)
+    groups: dict[Member | str, list[int]],
+    batches: dict[object, Batch],
+) -> None:
+    for root, followers in groups.items():
+        members: list[Member] = [root] if isinstance(root, tuple) else []
+        members += [(number, at) for number in followers for at in range(items[number].size)]
+        parts = [items[number] for number, _ in members]
+        load = total(item.load for item in parts)
+        limit = min((item.coschedule for item in parts if item.coschedule >= 0), default=-1)
+        pin = residents[root] if isinstance(root, str) else items[root[0]].schedule
+        because = f"colocated with `{root}`" if isinstance(root, str) else ""
+        shape = (pin, limit, load, because)
+        batch = batches.get(shape)
         if batch is None:
-            load = Load(vcpus=vcpus, memory_mib=memory_mib, nics=nics, vms=len(slots))
-            batches[key] = Batch(pin, limit, len(slots), load, first, slots, because)
-        else:
-            batch.slots += slots  # type: ignore[operator]  # a list, made here
-    return list(batches.values())
+            batch = Batch(pin, limit, len(members), load, members[0][0], because=because)
+            batches[shape] = batch
+        batch.groups.append(members)
+        batch.count += 1
