@@ -7,6 +7,8 @@ vm config kernel /var/cache/shoal/guest/vmlinuz
 vm config initrd /var/cache/shoal/guest/initrd.gz
 vm config memory 80
 vm config serial-ports 1
+# a plain processor: an emulated kernel has half as much to set up as with all that QEMU could offer
+vm config cpu qemu64
 vm config networks lan,100,virtio-net-pci
 
 vm config append quiet no_timer_check tsc=reliable cryptomgr.notests shoal.name=blue/vm1 shoal.ip=10.0.0.1/24
