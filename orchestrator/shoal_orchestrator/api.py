@@ -22,7 +22,7 @@ from shoal.errors import InvalidRequest, ShoalError, Unavailable
 from shoal.grammar import Grammar
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
-from shoal_orchestrator.handlers.schedule import await_plan
+from shoal_orchestrator.handlers.carrying_out import await_plan
 from shoal_orchestrator.leader import Call, Leader
 
 LOG = structlog.get_logger("shoal.api")

@@ -29,8 +29,8 @@ from shoal.messages.events import (
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.observed import HostState
 from shoal_orchestrator.core.segments import segment_changes
+from shoal_orchestrator.handlers.carrying_out import resume_plan
 from shoal_orchestrator.handlers.namespaces import resume_clearing
-from shoal_orchestrator.handlers.schedule import resume_plan
 from shoal_orchestrator.leader import Leader
 
 LOG = structlog.get_logger("shoal.background")

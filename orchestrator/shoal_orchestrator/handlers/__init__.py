@@ -39,7 +39,17 @@ from shoal.messages.vms import (
     StopVMs,
     TagVMs,
 )
-from shoal_orchestrator.handlers import configs, hosts, namespaces, queue, schedule, taps, vlans, vms
+from shoal_orchestrator.handlers import (
+    carrying_out,
+    configs,
+    hosts,
+    namespaces,
+    queue,
+    schedule,
+    taps,
+    vlans,
+    vms,
+)
 from shoal_orchestrator.leader import Call, Leader
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
@@ -61,7 +71,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     DryRun: schedule.dry_run,
     DumpPlan: schedule.dump_plan,
     MovePlanned: schedule.move_planned,
-    ScheduleStatus: schedule.schedule_status,
+    ScheduleStatus: carrying_out.schedule_status,
     AddBridge: vlans.add_bridge,
     RemoveBridge: vlans.remove_bridge,
     ListVLANs: vlans.list_vlans,

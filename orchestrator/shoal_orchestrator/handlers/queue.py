@@ -9,7 +9,7 @@ from shoal.messages.base import Done, Said
 from shoal.messages.events import NamespaceChanged, QueueFlushed
 from shoal.messages.schedule import FlushQueue, SetQueueing, ShowQueue
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.handlers.schedule import dry_run_records
+from shoal_orchestrator.handlers.planning import dry_run_records
 from shoal_orchestrator.leader import Call, Leader
 
 

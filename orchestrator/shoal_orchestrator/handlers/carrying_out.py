@@ -1,0 +1,169 @@
+"""The way from a placement to its VMs: the plan is saved, its launches are published, the hosts are waited for.
+
+Refuses to know how the placement came about. A plan that was begun is finished, also by the next leader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import structlog
+from msgspec.structs import replace
+
+from shoal.core.ids import token
+from shoal.core.ranges import fold
+from shoal.messages.base import Failure
+from shoal.messages.desired import LaunchRecord
+from shoal.messages.events import ScheduleCompleted, ScheduleStarted
+from shoal.messages.schedule import Launched, ScheduleRow, ScheduleRuns, ScheduleStatus
+from shoal_orchestrator.clock import now_text
+from shoal_orchestrator.core import launching
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.placement import Placement
+from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
+from shoal_orchestrator.handlers.planning import entries_of, placed_hosts, plan_records
+from shoal_orchestrator.handlers.vms import view_of
+from shoal_orchestrator.leader import Call, Leader
+
+LOG = structlog.get_logger("shoal.schedule")
+#: finished runs that `ns schedule status` still shows
+RUNS_KEPT = 20
+
+
+async def carry_out_plan(
+    leader: Leader,
+    record: NamespaceRecord,
+    entries: Sequence[QueueEntry],
+    placement: Placement,
+    call: Call,
+    changes: Changes,
+) -> Launched:
+    """Save the plan with all that it consumes, then carry it out and wait for the hosts."""
+    namespace = record.name
+    head, chunks = plan_records(namespace, token(leader.ids), entries, placement)
+    begun, fixed = launching.begin(leader.model, record, head, entries)
+    head = replace(begun, state="running", started=now_text())
+    changes.writes.update(fixed.writes)
+    changes.put(*chunks, head)
+    changes.put(*(replace(entry, plan=head.plan) for entry in entries))
+    changes.tell(ScheduleStarted(namespace=namespace, name=head.plan, total=head.total, hosts=head.hosts))
+    await call.commit(changes, plan=head.plan)
+    launched = await run_plan(leader, head, call.progress)
+    await call.commit(Changes(), launched)
+    return launched
+
+
+async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
+    """Finish a plan that a predecessor saved."""
+    LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
+    await run_plan(leader, plan, lambda *_: None)
+
+
+async def await_plan(leader: Leader, namespace: str, plan: str, call: Call) -> Launched:
+    """Wait for a plan that this request has saved before, and tell what came of it."""
+
+    def done() -> bool:
+        current = leader.model.plans[namespace].get(plan)
+        return current is None or current.state == "completed"
+
+    await leader.inventory.wait_for(done)
+    ours = [r for r in leader.model.launches[namespace].values() if r.plan == plan]
+    launched = _launched(leader, ours)
+    await call.commit(Changes(), launched)
+    return launched
+
+
+async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
+    """Publish the launch of each VM that has none yet, wait for the hosts, and close the plan."""
+    entries = entries_of(leader, plan)
+    hosts = placed_hosts(leader, plan, entries)
+    for records in launching.launches(leader.model, plan, entries, hosts, leader.ids):
+        changes = Changes()
+        changes.put(*records)
+        await leader.commit(changes)
+    changes = Changes()
+    changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
+    await leader.commit(changes)
+    ours = [r for r in leader.model.launches[plan.namespace].values() if r.plan == plan.plan]
+    await leader.inventory.carried_out(ours, lambda done: progress(done, plan.total, "launching"))
+    return await _close(leader, plan, ours)
+
+
+def _launched(leader: Leader, records: Sequence[LaunchRecord]) -> Launched:
+    """What became of a plan's VMs."""
+    good, failures = [], []
+    for record in records:
+        current = leader.model.instances.get(record.instance)
+        seen = view_of(leader, current) if current is not None else None
+        if seen is not None and seen.state in ("ERROR", "LOST"):
+            message = f"{record.name}: {seen.reason}"
+            failures.append(Failure(kind="Refused", code=409, message=message))
+        else:
+            good.append(record.name)
+    waiting = {
+        record.host
+        for record in records
+        if leader.inventory.state(record.host) == "suspect" and leader.inventory.status(record) is None
+    }
+    late = f"{fold(waiting)}: heartbeats are missing; VMs there are launched when they come back"
+    return Launched(
+        launched=fold(good), count=len(good), failures=tuple(failures), notes=(late,) if waiting else ()
+    )
+
+
+async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecord]) -> Launched:
+    launched = _launched(leader, records)
+    changes = Changes()
+    changes.put(
+        replace(
+            plan,
+            state="completed",
+            ended=now_text(),
+            entries=(),
+            chunks=0,
+            launched=launched.count,
+            failures=len(launched.failures),
+        )
+    )
+    finished = [p for p in leader.model.plans[plan.namespace].values() if p.state == "completed"]
+    oldest = sorted(finished, key=lambda p: p.ended)[: max(0, len(finished) + 1 - RUNS_KEPT)]
+    changes.delete(*oldest)
+    changes.tell(
+        ScheduleCompleted(
+            namespace=plan.namespace, name=plan.plan, launched=launched.count, failures=len(launched.failures)
+        )
+    )
+    if plan.namespace in leader.model.namespaces and not leader.model.namespaces[plan.namespace].clearing:
+        await leader.commit(changes)
+    return launched
+
+
+async def schedule_status(leader: Leader, namespace: str, _: ScheduleStatus, __: Call) -> ScheduleRuns:
+    """The runs of the scheduler, with counts as they are now."""
+    leader.namespace(namespace)
+    rows = []
+    for plan in sorted(leader.model.plans[namespace].values(), key=lambda p: p.started):
+        if plan.state == "dry-run":
+            continue
+        launched, failures = plan.launched, plan.failures
+        if plan.state == "running":
+            states = Counter(
+                view_of(leader, record).state
+                for record in leader.model.launches[namespace].values()
+                if record.plan == plan.plan and leader.inventory.status(record) is not None
+            )
+            failures = states["ERROR"]
+            launched = states.total() - failures
+        rows.append(
+            ScheduleRow(
+                start=plan.started,
+                end=plan.ended,
+                state=plan.state,
+                launched=launched,
+                failures=failures,
+                total=plan.total,
+                hosts=plan.hosts,
+            )
+        )
+    return ScheduleRuns(items=tuple(rows))
