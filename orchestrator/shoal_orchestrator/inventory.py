@@ -156,6 +156,7 @@ class HostInventory:
             await self._check_silent(claim, seen)
         seen.session, seen.heard_at = claim.session, asyncio.get_running_loop().time()
         seen.reports, seen.instances, seen.segments, seen.taps = -1, {}, set(), {}
+        known = self._store.model.hosts.get(claim.host)
         record = HostRecord(
             name=claim.host,
             incarnation=claim.incarnation,
@@ -163,8 +164,9 @@ class HostInventory:
             underlay=claim.underlay,
             machine=claim.machine,
             version=claim.version,
+            draining=known is not None and known.draining,
         )
-        if self._store.model.hosts.get(claim.host) != record:
+        if known != record:
             changes = Changes()
             changes.put(record)
             await self._store.submit(changes)

@@ -118,6 +118,7 @@ def test_programs_become_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     assert programs.command_line(["guest", "build"])[2:] == ["shoal_worker.guest", "build"]
     assert programs.command_line(["worker"])[2:] == ["shoal_worker"]
     assert programs.command_line(["orchestrator"])[2:] == ["shoal_orchestrator"]
+    assert programs.command_line(["plan", "-"])[2:] == ["shoal_orchestrator.offline", "-"]
 
 
 def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoal.core.load import POLICIES, Capacity, Load, Policy, rank, total
+from shoal.core.load import POLICIES, Capacity, Load, Policy, Quota, rank, total
 from shoal.core.ranges import expand, fold, natural_key
 from shoal.errors import InvalidRequest, Refused, Unplaceable
 from shoal_orchestrator.core.check import check
-from shoal_orchestrator.core.placement import CoscheduleLimit, HostView, Item, Placement, Quota
+from shoal_orchestrator.core.placement import CoscheduleLimit, HostView, Item, Placement
 from shoal_orchestrator.core.scheduler import place
 
 

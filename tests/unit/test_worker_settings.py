@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from shoal.core.load import Capacity, Quota
 from shoal_worker.settings import default_state, parse
 
 
@@ -21,6 +22,16 @@ def test_simulated_hosts_are_a_range_and_the_head_is_apart() -> None:
     assert parse(["--simulate", "--host", "one"], environ={}).hosts == ("one",)
 
 
+def test_overcommit_ratios_become_a_quota() -> None:
+    """Ratios are of what the host has; the environment speaks where no flag does, and nothing said is no limit."""
+    capacity = Capacity(cpus=4, memory_mib=1001)
+    assert parse([], environ={}).quota(capacity) == Quota()
+    said = {"SHOAL_CPU_OVERCOMMIT": "1.5", "SHOAL_MAX_VMS": "3"}
+    assert parse([], environ=said).quota(capacity) == Quota(vcpus=6, vms=3)
+    found = parse(["--memory-overcommit", "0.5", "--max-vms", "0"], environ=said).quota(capacity)
+    assert found == Quota(vcpus=6, memory_mib=500, vms=0)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -29,6 +40,10 @@ def test_simulated_hosts_are_a_range_and_the_head_is_apart() -> None:
         ["--host", "a b"],
         ["--role", "king"],
         ["--creations", "-1"],
+        ["--cpu-overcommit", "-1"],
+        ["--memory-overcommit", "nan"],
+        ["--max-vms", "-2"],
+        ["--max-vms", "many"],
     ],
 )
 def test_nonsense_is_refused_with_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,15 +32,17 @@ async def real_host(settings: Settings, new_incarnation: str) -> Host:
         raise Unavailable(
             "shoal-worker needs root for network interfaces and guests: start it as root, or try --simulate"
         )
+    machine = LinuxMachine()
     return Host(
         name=settings.host,
         role=settings.role,
         underlay=settings.underlay or address_towards(*settings.server_address),
         hypervisor=NoGuests() if settings.role == "edge" else await _hypervisor(settings),
         network=_network(),
-        machine=LinuxMachine(),
+        machine=machine,
         journal=FileJournal(settings.state, lambda: new_incarnation),
         limits=Limits(creations=settings.creations),
+        quota=settings.quota(machine.capacity()),
     )
 
 

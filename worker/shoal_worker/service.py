@@ -16,7 +16,7 @@ from typing import Any
 
 from shoal.bus.protocol import Bus, StateStream
 from shoal.errors import Unavailable
-from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Role
+from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Quota, Role
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
@@ -35,7 +35,10 @@ _MAX_WARNINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Who this host is, and what it is made of. `underlay` is the address that its tunnels end at."""
+    """Who this host is, and what it is made of. `underlay` is the address that its tunnels end at.
+
+    `quota` is the most that may be promised here.
+    """
 
     name: str
     hypervisor: Hypervisor
@@ -45,6 +48,7 @@ class Host:
     role: Role = "host"
     underlay: str = ""
     limits: Limits = field(default_factory=Limits)
+    quota: Quota = field(default_factory=Quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,7 @@ class _Parts:
             role=host.role,
             underlay=host.underlay,
             capacity=host.machine.capacity(),
+            limit=host.quota,
             ours=self.desired.load(),
             foreign=self.reconciler.foreign,
             accelerator=self.facts.accelerator,

@@ -6,15 +6,17 @@ Refuses to open, connect to or check anything but the words themselves.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from shoal.core import names, ranges
+from shoal.core.load import Capacity, Quota, host_quota
 from shoal.errors import InvalidRequest
 from shoal.messages.desired import Role
 
@@ -25,7 +27,7 @@ Accelerator = Literal["auto", "kvm", "tcg"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`hosts` and `head` are those of a simulation. An empty `underlay` is found out from the way to the server."""
+    """`hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
 
     host: str
     state: Path
@@ -39,6 +41,15 @@ class Settings:
     hosts: tuple[str, ...] = ()
     head: str = ""
     head_worker: bool = False
+    cpu_overcommit: float = 0.0
+    memory_overcommit: float = 0.0
+    max_vms: int = -1
+
+    def quota(self, capacity: Capacity) -> Quota:
+        """The most that a host of this capacity may be promised."""
+        return host_quota(
+            capacity, vcpu_ratio=self.cpu_overcommit, memory_ratio=self.memory_overcommit, vms=self.max_vms
+        )
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -72,11 +83,34 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--accelerator", choices=("auto", "kvm", "tcg"), default="auto", help="%(default)s")
     add("--hypervisor-uri", default="qemu:///embed", help="`qemu:///embed` or `qemu:///system` (%(default)s)")
     add("--creations", type=int, default=0, help="guests created at once (3; simulated: 16)")
+    _add_limits(add, environ)
     add("--simulate", action="store_true", help="no guests and links but simulated ones; needs no root")
     add("--hosts", default="", help="the hosts to simulate, a range such as 'mm[1-3]'")
     add("--head", default="", help="the simulated cluster's head: role `edge`, unless --head-worker")
     add("--head-worker", action="store_true", help="the simulated head takes guests")
     return parser
+
+
+def _add_limits(add: Callable[..., object], environ: Mapping[str, str]) -> None:
+    """Add what this host may be promised; the environment speaks for all the workers of a laboratory."""
+    add(
+        "--cpu-overcommit",
+        type=float,
+        default=environ.get("SHOAL_CPU_OVERCOMMIT") or "0",
+        help="vCPUs that VMs may be promised, for each CPU; 0: any number (SHOAL_CPU_OVERCOMMIT; %(default)s)",
+    )
+    add(
+        "--memory-overcommit",
+        type=float,
+        default=environ.get("SHOAL_MEMORY_OVERCOMMIT") or "0",
+        help="the same for memory (SHOAL_MEMORY_OVERCOMMIT; %(default)s)",
+    )
+    add(
+        "--max-vms",
+        type=int,
+        default=environ.get("SHOAL_MAX_VMS") or "-1",
+        help="VMs that this host takes at most; -1: any number (SHOAL_MAX_VMS; %(default)s)",
+    )
 
 
 def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
@@ -93,6 +127,10 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         parser.error("--hosts and --head are for --simulate")
     if found.creations < 0:
         parser.error("--creations must be at least 1")
+    if not 0 <= found.cpu_overcommit < math.inf or not 0 <= found.memory_overcommit < math.inf:
+        parser.error("--cpu-overcommit and --memory-overcommit must be 0 (no limit) or more")
+    if found.max_vms < -1:
+        parser.error("--max-vms must be -1 (no limit) or more")
     return Settings(
         server=found.server,
         host=host,
@@ -106,4 +144,7 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         hosts=hosts or ((host,) if found.simulate and not head else ()),
         head=head,
         head_worker=found.head_worker,
+        cpu_overcommit=found.cpu_overcommit,
+        memory_overcommit=found.memory_overcommit,
+        max_vms=found.max_vms,
     )

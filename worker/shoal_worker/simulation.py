@@ -32,13 +32,15 @@ def simulated_hosts(settings: Settings, rng: random.Random) -> Iterator[Host]:
         roles[settings.head] = "host" if settings.head_worker else "edge"
     for index, (name, role) in enumerate(roles.items()):
         hypervisor: Hypervisor = NoGuests() if role == "edge" else SimulatedHypervisor()
+        machine = SimulatedMachine(name)
         yield Host(
             name=name,
             role=role,
             underlay=str(_FIRST_ADDRESS + index),
             hypervisor=hypervisor,
             network=SimulatedNetwork(SimulatedKernel()),
-            machine=SimulatedMachine(name),
+            machine=machine,
             journal=MemoryJournal(f"{rng.getrandbits(96):024x}"),
             limits=Limits(creations=settings.creations, relist_s=_RELIST_S),
+            quota=settings.quota(machine.capacity()),
         )

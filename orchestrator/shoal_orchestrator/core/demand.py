@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shoal.core.load import Capacity, Load
+from shoal.core.load import Capacity, Load, Quota, load_of, total
 from shoal.core.ranges import expand
+from shoal.core.vmconfig import VMConfig
+from shoal.messages.desired import LaunchRecord
 from shoal_orchestrator.core.model import PRESENT, Model, add_loads
 from shoal_orchestrator.core.observed import SeenHost
 from shoal_orchestrator.core.placement import CoscheduleLimit, HostView, Item
@@ -20,12 +22,10 @@ def names_of(entry: QueueEntry) -> tuple[str, ...]:
     return tuple(expand(entry.names)) if entry.names else ()
 
 
-def item_of(entry: QueueEntry, head: str) -> Item:
-    """A queue entry as the planner's item."""
-    config = entry.config
+def _item(config: VMConfig, names: tuple[str, ...], count: int, head: str) -> Item:
     return Item(
-        names=names_of(entry),
-        count=entry.count,
+        names=names,
+        count=count,
         vcpus=config.vcpus,
         memory_mib=config.memory_mib,
         nics=len(config.networks),
@@ -33,6 +33,16 @@ def item_of(entry: QueueEntry, head: str) -> Item:
         coschedule=config.coschedule,
         colocate=config.colocate,
     )
+
+
+def item_of_vm(record: LaunchRecord, head: str) -> Item:
+    """A VM that exists as the planner's item, as if it were launched again."""
+    return _item(record.config, (record.name,), 1, head)
+
+
+def item_of(entry: QueueEntry, head: str) -> Item:
+    """A queue entry as the planner's item."""
+    return _item(entry.config, names_of(entry), entry.count, head)
 
 
 def items_of(entries: Sequence[QueueEntry], head: str) -> list[Item]:
@@ -45,6 +55,11 @@ def residents_of(model: Model, namespace: str) -> dict[str, str]:
     return {
         name: record.host for name, record in model.launches[namespace].items() if record.power in PRESENT
     }
+
+
+def promised_to(model: Model, namespace: str) -> Load:
+    """What the namespace's VMs are promised on all hosts, launches in flight included, the queue not."""
+    return total(load_of(vm.config) for vm in model.launches[namespace].values() if vm.power in PRESENT)
 
 
 def view_of(model: Model, host: str, seen: SeenHost | None) -> HostView:
@@ -63,12 +78,15 @@ def view_of(model: Model, host: str, seen: SeenHost | None) -> HostView:
         reason = f"{host} has not been heard of"
     elif seen.state != "alive":
         reason = f"{host} is {seen.state}: its heartbeats are missing"
+    elif record is not None and record.draining:
+        reason = f"{host} is draining: it gets no new VMs until `host resume {host}`"
     load = add_loads(model.loads.get(host, Load()), beat.foreign if beat else Load())
     return HostView(
         name=host,
         capacity=beat.capacity if beat else Capacity(cpus=0, memory_mib=0),
         load=load,
         limits=limits,
+        quota=beat.limit if beat else Quota(),
         accepting=not reason,
         reason=reason,
     )

@@ -8,16 +8,27 @@ only grow and caps only shrink while a plan is made, so a host that is too full 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from heapq import heapify, heappop, heappush, heapreplace
+from operator import add, attrgetter
 
 from shoal.core.load import Load, Policy, weight
-from shoal.core.ranges import natural_key
-from shoal_orchestrator.core.placement import HostView
+from shoal.core.ranges import natural_order
+from shoal_orchestrator.core.levels import pour
+from shoal_orchestrator.core.placement import UNLIMITED, HostView
 
-#: more VMs than a host can have: no cap
-UNCAPPED = 1 << 40
+#: more than a host can have: no cap, no quota
+UNCAPPED = 1 << 60
+#: units for each host from which on it is quicker to pour them than to move them through a heap one by one
+_POUR = 0.25
+#: what a load adds to the rank of its host (`weight`)
+_BY_POLICY: Mapping[Policy, Callable[[Load], int]] = {
+    "cpucommit": attrgetter("vcpus"),
+    "netcommit": attrgetter("nics"),
+    "memload": attrgetter("memory_mib"),
+}
 
 
 class Ledger:
@@ -25,30 +36,44 @@ class Ledger:
 
     def __init__(self, hosts: Sequence[HostView], policy: Policy, *, relative: bool, room_for: int) -> None:
         self.policy = policy
-        self.hosts = sorted(hosts, key=lambda host: natural_key(host.name))
-        self.names = [host.name for host in self.hosts]
-        self.index = {name: number for number, name in enumerate(self.names)}
-        self.vms = [host.load.vms for host in self.hosts]
-        self.vcpus = [host.load.vcpus for host in self.hosts]
-        self.memory_mib = [host.load.memory_mib for host in self.hosts]
+        self.names = [host.name for host in hosts]
+        self.hosts = list(hosts)
+        ordered = natural_order(self.names)
+        if ordered != self.names:
+            views = dict(zip(self.names, hosts, strict=True))
+            self.names, self.hosts = ordered, [views[name] for name in ordered]
+        loads = [host.load for host in self.hosts]
+        self.vms = [load.vms for load in loads]
+        self.committed = list(map(_BY_POLICY[policy], loads))
+        self.open = [number for number, host in enumerate(self.hosts) if host.accepting]
         self.cap = [UNCAPPED] * len(self.hosts)
         #: whose limit the cap is: a resident's name, or the number of a batch of the plan
         self.owner: list[str | int] = [""] * len(self.hosts)
-        self.quotas = [host.quota for host in self.hosts]
-        self.limited = any(
-            (quota.vcpus, quota.memory_mib, quota.vms) != (-1, -1, -1) for quota in self.quotas
-        )
-        self.committed = [weight(policy, host.load) for host in self.hosts]
+        quotas = [host.quota for host in self.hosts]
+        #: some host has a quota: vCPUs and memory are kept up to date only then
+        self.limited = any(quota != UNLIMITED for quota in quotas if quota is not UNLIMITED)
+        self.vcpus = [load.vcpus for load in loads]
+        self.memory_mib = [load.memory_mib for load in loads]
+        self._most_vcpus = _mosts([quota.vcpus for quota in quotas])
+        self._most_memory = _mosts([quota.memory_mib for quota in quotas])
+        self._most_vms = _mosts([quota.vms for quota in quotas])
+        #: nothing anywhere stands in the way of a unit without a limit
+        self.free = not self.limited and len(self.open) == len(self.hosts)
+        for number, host in enumerate(self.hosts):
+            for limit in host.limits:
+                self.lower_cap(number, limit.others, limit.vm)
         self._divisors = self._find_divisors(relative=relative)
-        self._offsets = [-host.capacity.memory_mib if policy == "memload" else 0 for host in self.hosts]
+        self._offsets = [-host.capacity.memory_mib for host in self.hosts] if policy == "memload" else None
         # keys are single integers, (rank, VMs, number of the host), for speed: fields must not run over
         self._vms_shift = len(self.hosts).bit_length()
         self._rank_shift = self._vms_shift + (max(self.vms, default=0) + room_for + 1).bit_length()
         self._mask = (1 << self._vms_shift) - 1
         self._heap: list[int] | None = None
-        for number, host in enumerate(self.hosts):
-            for limit in host.limits:
-                self.lower_cap(number, limit.others, limit.vm)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The number of each host, by its name."""
+        return {name: number for number, name in enumerate(self.names)}
 
     def _find_divisors(self, *, relative: bool) -> list[int] | None:
         if not relative or self.policy == "netcommit":
@@ -57,143 +82,226 @@ class Ledger:
             return [max(1, host.capacity.cpus) for host in self.hosts]
         return [max(1, host.capacity.memory_mib) for host in self.hosts]
 
+    # ---- what fits
+
     def lower_cap(self, number: int, others: int, owner: str | int) -> None:
         """Note that a VM on the host allows at most `others` more."""
         if 0 <= others < self.cap[number] - 1:
             self.cap[number] = others + 1
             self.owner[number] = owner
+            self.free = False
 
-    def fits(self, number: int, size: int, load: Load, limit: int) -> bool:
-        """Tell whether a unit fits on the host now."""
-        after = self.vms[number] + size
-        if after > self.cap[number] or 0 <= limit < after - 1 or not self.hosts[number].accepting:
-            return False
-        return not self.limited or self.over_quota(number, load) == ""
+    def room(self, number: int, load: Load, limit: int) -> int:
+        """Return how many equal units of `load.vms` VMs fit on the host now."""
+        if not self.hosts[number].accepting:
+            return 0
+        most = min(self.cap[number], self._most_vms[number])
+        if 0 <= limit < most:
+            most = limit + 1
+        room = (most - self.vms[number]) // load.vms
+        if self.limited:
+            if load.vcpus:
+                room = min(room, (self._most_vcpus[number] - self.vcpus[number]) // load.vcpus)
+            if load.memory_mib:
+                room = min(room, (self._most_memory[number] - self.memory_mib[number]) // load.memory_mib)
+        return max(0, room)
+
+    def _rooms(self, load: Load, limit: int) -> list[int]:
+        """`room` of all hosts, by number; whether they accept VMs is left aside, and too full is 0 or less."""
+        most, size = UNCAPPED if limit < 0 else limit + 1, load.vms
+        rooms = [
+            ((cap if cap < most else most) - vms) // size  # noqa: FURB136  # min() takes three times as long
+            for cap, vms in zip(self.cap, self.vms, strict=True)
+        ]
+        if not self.limited:
+            return rooms
+        for mosts, promised, more in (
+            (self._most_vms, self.vms, load.vms),
+            (self._most_vcpus, self.vcpus, load.vcpus),
+            (self._most_memory, self.memory_mib, load.memory_mib),
+        ):
+            if more:
+                rooms = [
+                    room if room * more <= quota - now else (quota - now) // more
+                    for room, quota, now in zip(rooms, mosts, promised, strict=True)
+                ]
+        return rooms
+
+    def likeness(self, number: int) -> object:
+        """Return what makes hosts alike to units: two with the same take the same from now on."""
+        return (
+            self.vms[number],
+            self.cap[number],
+            self._most_vms[number],
+            *(
+                (
+                    self._most_vcpus[number] - self.vcpus[number],
+                    self._most_memory[number] - self.memory_mib[number],
+                )
+                if self.limited
+                else ()
+            ),
+        )
 
     def over_quota(self, number: int, load: Load) -> str:
         """Return which quota of the host a unit would exceed, in words; empty if none."""
-        quota = self.quotas[number]
-        for what, most, now, more in (
-            ("vCPUs", quota.vcpus, self.vcpus[number], load.vcpus),
-            ("MiB of memory", quota.memory_mib, self.memory_mib[number], load.memory_mib),
-            ("VMs", quota.vms, self.vms[number], load.vms),
+        for what, quota, now, more in (
+            ("vCPUs", self._most_vcpus, self.vcpus, load.vcpus),
+            ("MiB of memory", self._most_memory, self.memory_mib, load.memory_mib),
+            ("VMs", self._most_vms, self.vms, load.vms),
         ):
-            if 0 <= most < now + more:
-                return f"{now} of {most} {what} are promised, {more} more are wanted"
+            if more and quota[number] < now[number] + more:
+                return f"{now[number]} of {quota[number]} {what} are promised, {more} more are wanted"
         return ""
 
-    def add(self, number: int, load: Load, limit: int, owner: int) -> None:
-        """Promise a unit on the host. Only before `take`, which does it by itself."""
-        self._add_more(number, 1, load)
-        self.lower_cap(number, limit, owner)
+    # ---- the order of hosts
 
     def key(self, number: int) -> int:
         """Return what hosts are ordered by, in one integer: rank, then VMs, then number."""
-        rank = self.committed[number] + self._offsets[number]
+        rank = self.committed[number]
         if self._divisors is not None:
             # quotients differ by more than 2**-52 while divisors stay below 2**26: none is lost, none made up
-            rank = (self.committed[number] << 60) // self._divisors[number]
+            rank = (rank << 60) // self._divisors[number]
+        elif self._offsets is not None:
+            rank += self._offsets[number]
         return (rank << self._rank_shift) + (self.vms[number] << self._vms_shift) + number
 
-    def room(self, number: int, size: int, limit: int) -> int:
-        """Return how many units of so many VMs the limits allow on the host, quotas left aside."""
-        most = self.cap[number] if limit < 0 else min(self.cap[number], limit + 1)
-        return max(0, most - self.vms[number]) // size if self.hosts[number].accepting else 0
+    def number(self, key: int) -> int:
+        """Return the number of the host that a key is of."""
+        return key & self._mask
+
+    def keys(self) -> list[int]:
+        """Return the keys of all hosts. All at once: `key` would take three times as long."""
+        if self._divisors is not None:
+            return list(map(self.key, range(len(self.hosts))))
+        rank_shift, vms_shift = self._rank_shift, self._vms_shift
+        ranks = self.committed
+        if self._offsets is not None:
+            ranks = list(map(add, ranks, self._offsets))
+        return [
+            (rank << rank_shift) + (vms << vms_shift) + number
+            for number, (rank, vms) in enumerate(zip(ranks, self.vms, strict=True))
+        ]
+
+    # ---- promises
+
+    def add(self, number: int, count: int, load: Load, limit: int, owner: int) -> None:
+        """Promise `count` equal units on the host."""
+        self.vms[number] += count * load.vms
+        self.committed[number] += count * weight(self.policy, load)
+        self._heap = None
+        if self.limited:
+            self.vcpus[number] += count * load.vcpus
+            self.memory_mib[number] += count * load.memory_mib
+        if limit >= 0:
+            self.lower_cap(number, limit, owner)
+
+    def add_many(
+        self, shares: Sequence[tuple[Sequence[int], int]], load: Load, limit: int, owner: int
+    ) -> None:
+        """Promise equal units on many hosts: (their numbers, units on each); a host may stand there twice."""
+        self._heap = None
+        columns = [(self.vms, load.vms), (self.committed, weight(self.policy, load))]
+        if self.limited:
+            columns += [(self.vcpus, load.vcpus), (self.memory_mib, load.memory_mib)]
+        for numbers, many in shares:
+            for column, each in columns:
+                more = each * many
+                for number in numbers if more else ():
+                    column[number] += more
+            for number in numbers if many and limit >= 0 else ():
+                self.lower_cap(number, limit, owner)
+
+    def add_counted(self, numbers: Iterable[int], load: Load, limit: int, owner: int) -> None:
+        """Promise an equal unit on each of some hosts, which may stand there many times."""
+        by_count: defaultdict[int, list[int]] = defaultdict(list)
+        for number, many in Counter(numbers).items():
+            by_count[many].append(number)
+        self.add_many([(some, many) for many, some in by_count.items()], load, limit, owner)
 
     def fill(self, number: int, count: int, load: Load, limit: int, owner: int) -> int:
-        """Promise as many of `count` equal units on one host as fit there; return how many. Only before `take`."""
-        many = min(count, self.room(number, load.vms, limit))
-        if self.limited:
-            added = 0
-            while added < many and self.fits(number, load.vms, load, limit):
-                self.add(number, load, limit, owner)
-                added += 1
-            return added
+        """Promise as many of `count` equal units on one host as fit there; return how many."""
+        many = count if self.free and limit < 0 else min(count, self.room(number, load, limit))
         if many:
-            self.add(number, load, limit, owner)
-            self._add_more(number, many - 1, load)
+            self.add(number, many, load, limit, owner)
         return many
-
-    def _add_more(self, number: int, count: int, load: Load) -> None:
-        self.vms[number] += count * load.vms
-        self.vcpus[number] += count * load.vcpus
-        self.memory_mib[number] += count * load.memory_mib
-        self.committed[number] += count * weight(self.policy, load)
 
     def take(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
         """Place `count` equal units of `load.vms` VMs, each on the least loaded host that it fits on.
 
         `owner` is the number of their batch. Returns the host of each, in order; fewer if at some point none fits.
         """
-        if self._heap is None:
-            self._heap = [self.key(number) for number, host in enumerate(self.hosts) if host.accepting]
-            heapify(self._heap)
-        if self._divisors is None and load.vms == 1 and limit < 0 and not self.limited:
-            return self._take_plain(self._heap, count, load)
-        return self._take_fitting(self._heap, count, load, limit, owner)
+        if self._divisors is None and count >= len(self.open) * _POUR:
+            return self._take_at_once(count, load, limit, owner)
+        return self._take_one_by_one(count, load, limit, owner)
 
-    def _take_fitting(self, heap: list[int], count: int, load: Load, limit: int, owner: int) -> list[int]:
-        aside: list[int] = []
+    def _take_at_once(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
+        """As water is poured: only where each unit adds the same to a key."""
+        keys = self.keys()
+        rooms: dict[int, int] = {}
+        if not self.free or limit >= 0:
+            room = self._rooms(load, limit)
+            keys = [keys[number] for number in self.open if room[number] > 0]
+            if min(room) < count:
+                rooms = {number: some for number, some in enumerate(room) if some < count}
+        taken, shares = pour(keys, self._step(load), count, self._mask, rooms)
+        self.add_many(shares, load, limit, owner)
+        return taken
+
+    def _take_one_by_one(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
+        """From a heap of hosts, which is kept for the batches that follow."""
+        heap = self._heap
+        if heap is None:
+            keys = self.keys()
+            heap = keys if len(self.open) == len(keys) else [keys[number] for number in self.open]
+            heapify(heap)
         taken: list[int] = []
+        rooms: dict[int, int] = {}
+        aside: list[int] = []
+        step = self._step(load) if self._divisors is None else 0
+        steps = self._relative_steps(load)
         while heap and len(taken) < count:
-            number = heap[0] & self._mask
-            if not self.fits(number, load.vms, load, limit):
+            key = heap[0]
+            number = key & self._mask
+            room = rooms[number] if number in rooms else self.room(number, load, limit)
+            if not room:
                 aside.append(heappop(heap))
                 continue
+            rooms[number] = room - 1
             taken.append(number)
-            self.add(number, load, limit, owner)
-            heapreplace(heap, self.key(number))
+            heapreplace(heap, key + step if step else steps(number))
+        self.add_counted(taken, load, limit, owner)
         for key in aside:
             # a host that is full stays so
             if self.vms[key & self._mask] < self.cap[key & self._mask]:
                 heappush(heap, key)
+        self._heap = heap
         return taken
 
-    def _take_plain(self, heap: list[int], count: int, load: Load) -> list[int]:
-        """Place single VMs without limits where each adds the same to a key: only caps stand in the way."""
-        step = (weight(self.policy, load) << self._rank_shift) + (1 << self._vms_shift)
-        full = [key for key in heap if self.vms[key & self._mask] >= self.cap[key & self._mask]]
-        if full:
-            heap[:] = sorted(set(heap).difference(full))
-        if count > len(heap) and all(self.cap[key & self._mask] == UNCAPPED for key in heap):
-            taken = self._pour(heap, count, step) if heap else []
-        else:
-            taken = []
-            vms, cap, mask = self.vms, self.cap, self._mask
-            room = {key & mask: cap[key & mask] - vms[key & mask] for key in heap}
-            while heap and len(taken) < count:
-                key = heap[0]
-                number = key & mask
-                taken.append(number)
-                room[number] -= 1
-                if room[number]:
-                    heapreplace(heap, key + step)
-                else:
-                    heappop(heap)
-        for number, more in Counter(taken).items():
-            self._add_more(number, more, load)
-        return taken
+    def _relative_steps(self, load: Load) -> Callable[[int], int]:
+        """Return what tells a host's next key, each time that a unit is placed on it; for relative ranks."""
+        divisors = self._divisors or ()
+        more, size, rank_shift, vms_shift = (
+            weight(self.policy, load),
+            load.vms,
+            self._rank_shift,
+            self._vms_shift,
+        )
+        now: dict[int, tuple[int, int]] = {}
 
-    def _pour(self, heap: list[int], count: int, step: int) -> list[int]:
-        """Place VMs on hosts without caps, all at once: each host offers the keys it would have one VM after the
-        other, and the lowest `count` of all offers are taken, in order. (Water-filling.)
-        """
-        keys = sorted(heap)
-        filled, below = 0, 0
-        # the hosts that get wet: as long as filling those below up to this one's level does not use up all
-        for key in keys:
-            if filled and filled * key - below >= count * step:
-                break
-            filled += 1
-            below += key
-        # at this level the wet hosts offer at least `count`, and fewer than `filled` too many
-        level = -((-count * step - below) // filled)
-        offers: list[int] = []
-        for key in keys[:filled]:
-            offers += range(key, level + 1, step)
-        offers.sort()
-        taken = [offer & self._mask for offer in offers[:count]]
-        more = Counter(taken)
-        heap[:] = [key + step * more.get(key & self._mask, 0) for key in keys]
-        heapify(heap)
-        return taken
+        def following(number: int) -> int:
+            committed, vms = now.get(number) or (self.committed[number], self.vms[number])
+            committed, vms = now[number] = (committed + more, vms + size)
+            return ((committed << 60) // divisors[number] << rank_shift) + (vms << vms_shift) + number
+
+        return following
+
+    def _step(self, load: Load) -> int:
+        """How much a unit adds to the key of its host; more than 0. Unless ranks are relative."""
+        return (weight(self.policy, load) << self._rank_shift) + (load.vms << self._vms_shift)
+
+
+def _mosts(quotas: Sequence[int]) -> Sequence[int]:
+    if quotas.count(-1) == len(quotas):
+        return [UNCAPPED] * len(quotas)
+    return [quota if quota >= 0 else UNCAPPED for quota in quotas]

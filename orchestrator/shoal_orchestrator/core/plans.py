@@ -6,8 +6,9 @@ This module refuses to know how a placement is found, and what is done with it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from shoal.core.load import Load
 from shoal_orchestrator.core.records import PlanChunk, QueueEntry
 
 #: hosts in one chunk: with ten places on each, a chunk has a few hundred KiB at the most
@@ -35,9 +36,16 @@ def expand_numbers(text: str) -> list[int]:
 
 
 def chunks_of(
-    namespace: str, plan: str, entries: Sequence[QueueEntry], hosts: Sequence[Sequence[str]]
+    namespace: str,
+    plan: str,
+    entries: Sequence[QueueEntry],
+    hosts: Sequence[Sequence[str]],
+    loads: Mapping[str, Load],
 ) -> list[PlanChunk]:
-    """Placements (`hosts[i][j]`: the host of the j-th VM of the i-th entry) as chunks, numbered from 1."""
+    """Placements (`hosts[i][j]`: the host of the j-th VM of the i-th entry) as chunks, numbered from 1.
+
+    `loads` are those of the hosts before the plan is carried out.
+    """
     places: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for entry, of_entry in zip(entries, hosts, strict=True):
         for index, host in enumerate(of_entry):
@@ -51,6 +59,11 @@ def chunks_of(
             placements={
                 host: {entry: fold_numbers(indexes) for entry, indexes in places[host].items()}
                 for host in names[at : at + HOSTS_PER_CHUNK]
+            },
+            ground={
+                host: (load.vcpus, load.memory_mib, load.nics, load.vms)
+                for host in names[at : at + HOSTS_PER_CHUNK]
+                if (load := loads.get(host)) is not None
             },
         )
         for number, at in enumerate(range(0, len(names), HOSTS_PER_CHUNK))

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from shoal.core.load import Quota
 from shoal.core.vmconfig import VMConfig
 
 DEFAULT_NAMESPACE = "minimega"
@@ -51,6 +52,8 @@ class NamespaceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     config: VMConfig = VMConfig()
     next_id: int = 0
     next_entry: int = 0
+    #: the most that all its VMs together may be promised
+    limits: Quota = Quota()
     clearing: bool = False
 
 
@@ -103,16 +106,23 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlanChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Part of a plan's placements: host → entry → the places in that entry (`0-3,7`)."""
+    """Part of a plan's placements: host → entry → the places in that entry (`0-3,7`).
+
+    `ground` is the load of each of these hosts when the plan was made: vCPUs, memory (MiB), interfaces, VMs.
+    """
 
     namespace: str
     plan: str
     chunk: int
     placements: dict[str, dict[str, str]]
+    ground: dict[str, tuple[int, int, int, int]] = {}
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A host that was claimed: which incarnation of it, in which role, and where its tunnels end."""
+    """A host that was claimed: which incarnation of it, in which role, and where its tunnels end.
+
+    A `draining` one gets no new VMs, until an operator resumes it.
+    """
 
     name: str
     incarnation: str
@@ -120,6 +130,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     underlay: str = ""
     machine: str = ""
     version: str = ""
+    draining: bool = False
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

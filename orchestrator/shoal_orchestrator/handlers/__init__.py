@@ -7,15 +7,26 @@ from typing import Any
 
 from shoal.messages.base import Reply, Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
-from shoal.messages.hosts import AddHosts, ListHosts, ListMesh, ListNamespaceHosts, RemoveHosts, SetLoad
+from shoal.messages.hosts import (
+    AddHosts,
+    DrainHosts,
+    ListHosts,
+    ListMesh,
+    ListNamespaceHosts,
+    RemoveHosts,
+    ResumeHosts,
+    SetLoad,
+)
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
 from shoal.messages.schedule import (
     DryRun,
     DumpPlan,
+    ExplainVM,
     FlushQueue,
     MovePlanned,
     Schedule,
     ScheduleStatus,
+    SetLimit,
     SetQueueing,
     ShowQueue,
 )
@@ -42,7 +53,9 @@ from shoal.messages.vms import (
 from shoal_orchestrator.handlers import (
     carrying_out,
     configs,
+    draining,
     hosts,
+    limits,
     namespaces,
     queue,
     schedule,
@@ -62,6 +75,10 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     AddHosts: hosts.add_hosts,
     RemoveHosts: hosts.remove_hosts,
     SetLoad: hosts.set_load,
+    SetLimit: limits.set_limit,
+    ExplainVM: limits.explain_vm,
+    DrainHosts: draining.drain_hosts,
+    ResumeHosts: draining.resume_hosts,
     ListHosts: hosts.list_hosts,
     ListMesh: hosts.list_mesh,
     SetQueueing: queue.set_queueing,

@@ -38,10 +38,14 @@ async def carry_out_plan(
     placement: Placement,
     call: Call,
     changes: Changes,
+    left: tuple[Failure, ...] = (),
 ) -> Launched:
-    """Save the plan with all that it consumes, then carry it out and wait for the hosts."""
+    """Save the plan with all that it consumes, then carry it out and wait for the hosts.
+
+    `left` tells of VMs that stay in the queue; the reply has it among the failures.
+    """
     namespace = record.name
-    head, chunks = plan_records(namespace, token(leader.ids), entries, placement)
+    head, chunks = plan_records(namespace, token(leader.ids), entries, placement, {})
     begun, fixed = launching.begin(leader.model, record, head, entries)
     head = replace(begun, state="running", started=now_text())
     changes.writes.update(fixed.writes)
@@ -50,6 +54,7 @@ async def carry_out_plan(
     changes.tell(ScheduleStarted(namespace=namespace, name=head.plan, total=head.total, hosts=head.hosts))
     await call.commit(changes, plan=head.plan)
     launched = await run_plan(leader, head, call.progress)
+    launched = replace(launched, failures=(*left, *launched.failures))
     await call.commit(Changes(), launched)
     return launched
 

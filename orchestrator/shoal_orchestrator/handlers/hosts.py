@@ -40,13 +40,19 @@ def _named(leader: Leader, text: str) -> list[str]:
     return [leader.cluster.head if name == "localhost" else name for name in expand(text)]
 
 
-async def add_hosts(leader: Leader, namespace: str, request: AddHosts, call: Call) -> Done:
-    """Add hosts, if the cluster knows all of them."""
-    record = leader.namespace(namespace)
-    named = _named(leader, request.hosts)
+def named_hosts(leader: Leader, text: str) -> list[str]:
+    """The hosts that a range, `all` or `localhost` means. Raises NotFound when the cluster does not know one."""
+    named = _named(leader, text)
     for host in named:
         if host not in leader.model.hosts:
             raise NotFound(f"unknown host: `{host}`; `mesh status` lists the hosts of the cluster")
+    return named
+
+
+async def add_hosts(leader: Leader, namespace: str, request: AddHosts, call: Call) -> Done:
+    """Add hosts, if the cluster knows all of them."""
+    record = leader.namespace(namespace)
+    named = named_hosts(leader, request.hosts)
     hosts = fold({*leader.hosts_of(record), *named})
     changes = Changes()
     changes.put(replace(record, hosts=hosts))
@@ -97,9 +103,10 @@ def host_row(leader: Leader, host: str) -> HostRow:
     load = leader.model.loads[host]
     if beat is not None:
         load = add_loads(load, beat.foreign)
+    state = leader.inventory.state(host)
     return HostRow(
         host=host,
-        state=leader.inventory.state(host),
+        state="draining" if state == "alive" and record and record.draining else state,
         role=record.role if record else "host",
         head=host == leader.cluster.head,
         cpus=beat.capacity.cpus if beat else 0,
@@ -109,6 +116,7 @@ def host_row(leader: Leader, host: str) -> HostRow:
         rx_bytes_s=beat.rx_bytes_s if beat else 0.0,
         tx_bytes_s=beat.tx_bytes_s if beat else 0.0,
         vms=load.vms,
+        vmlimit=beat.limit.vms if beat else -1,
         cpucommit=load.vcpus,
         memcommit_mib=load.memory_mib,
         netcommit=load.nics,

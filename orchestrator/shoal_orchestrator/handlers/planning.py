@@ -5,16 +5,16 @@ Refuses to commit anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from shoal.core.load import parse_policy
+from shoal.core.load import Load, Quota, parse_policy
 from shoal.errors import Refused
 from shoal.messages.schedule import Planned, PlannedVM
-from shoal_orchestrator.core.demand import items_of, names_of, residents_of, views_of
-from shoal_orchestrator.core.placement import HostView, Placement
+from shoal_orchestrator.core.demand import items_of, names_of, promised_to, residents_of, views_of
+from shoal_orchestrator.core.placement import HostView, NamespaceLimit, Placement
 from shoal_orchestrator.core.plans import chunks_of, hosts_of
 from shoal_orchestrator.core.records import NamespaceRecord, PlanChunk, PlanRecord, QueueEntry
-from shoal_orchestrator.core.scheduler import place
+from shoal_orchestrator.core.scheduler import Partial, place, place_some
 from shoal_orchestrator.leader import Leader
 
 MUST_DRY_RUN = "must run dry-run first"
@@ -41,14 +41,39 @@ def place_queue(leader: Leader, record: NamespaceRecord, entries: Sequence[Queue
         parse_policy(record.policy),
         relative=record.relative,
         residents=residents_of(leader.model, record.name),
+        limit=limit_of(leader, record),
     )
 
 
+def place_what_fits(leader: Leader, record: NamespaceRecord, entries: Sequence[QueueEntry]) -> Partial:
+    """Place as many of the queue's VMs as there is room for. Raises Refused."""
+    return place_some(
+        items_of(entries, leader.cluster.head),
+        views(leader, record),
+        parse_policy(record.policy),
+        relative=record.relative,
+        residents=residents_of(leader.model, record.name),
+        limit=limit_of(leader, record),
+    )
+
+
+def limit_of(leader: Leader, record: NamespaceRecord) -> NamespaceLimit | None:
+    """What the namespace may be promised, and is; None without a limit."""
+    if record.limits == Quota():
+        return None
+    used = promised_to(leader.model, record.name)
+    return NamespaceLimit(namespace=record.name, quota=record.limits, used=used)
+
+
 def plan_records(
-    namespace: str, plan: str, entries: Sequence[QueueEntry], placement: Placement
+    namespace: str,
+    plan: str,
+    entries: Sequence[QueueEntry],
+    placement: Placement,
+    loads: Mapping[str, Load],
 ) -> tuple[PlanRecord, list[PlanChunk]]:
-    """A placement as the records of a dry run: its head, and its chunks."""
-    chunks = chunks_of(namespace, plan, entries, placement.hosts)
+    """A placement as the records of a dry run: its head, and its chunks. `loads` are those that it is based on."""
+    chunks = chunks_of(namespace, plan, entries, placement.hosts, loads)
     hosts = {host for of_entry in placement.hosts for host in of_entry}
     head = PlanRecord(
         namespace=namespace,
@@ -61,6 +86,11 @@ def plan_records(
         hosts=len(hosts),
     )
     return head, chunks
+
+
+def loads_of(hosts: Sequence[HostView]) -> dict[str, Load]:
+    """What is promised on each host."""
+    return {host.name: host.load for host in hosts}
 
 
 def planned(entries: Sequence[QueueEntry], hosts: Sequence[Sequence[str]]) -> Planned:

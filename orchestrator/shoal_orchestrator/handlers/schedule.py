@@ -5,30 +5,36 @@ Refuses to know how a plan becomes VMs (`carrying_out`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from shoal.core.ids import token
-from shoal.core.ranges import expand, fold, natural_order
-from shoal.errors import PlanChanged
-from shoal.messages.base import Done
+from shoal.core.ranges import expand, fold
+from shoal.errors import PlanChanged, Unplaceable
+from shoal.messages.base import Done, Failure
 from shoal.messages.events import VMsQueued
 from shoal.messages.schedule import DryRun, DumpPlan, Launched, MovePlanned, Planned, Schedule
 from shoal.messages.vms import LaunchVMs
 from shoal_orchestrator.core import launching
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.check import check_ground
 from shoal_orchestrator.core.demand import items_of, residents_of
+from shoal_orchestrator.core.dividing import divide
+from shoal_orchestrator.core.ground import difference, ground_of, without_barred
 from shoal_orchestrator.core.moves import move
-from shoal_orchestrator.core.placement import HostView, Placement
+from shoal_orchestrator.core.placement import Placement
+from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
 from shoal_orchestrator.handlers.carrying_out import carry_out_plan
 from shoal_orchestrator.handlers.configs import saved_config
 from shoal_orchestrator.handlers.planning import (
     current_plan,
     dry_run_records,
     entries_of,
+    limit_of,
+    loads_of,
     place_queue,
+    place_what_fits,
     placed_hosts,
     plan_records,
     planned,
@@ -69,18 +75,26 @@ async def dry_run(leader: Leader, namespace: str, _: DryRun, call: Call) -> Plan
     placement = place_queue(leader, record, entries)
     changes = Changes()
     changes.delete(*dry_run_records(leader, namespace))
-    head, chunks = plan_records(namespace, token(leader.ids), entries, placement)
+    loads = loads_of(views(leader, record))
+    head, chunks = plan_records(namespace, token(leader.ids), entries, placement, loads)
     changes.put(*chunks, head)
     reply = planned(entries, placement.hosts)
     await call.commit(changes, reply)
     return reply
 
 
+def moved_ground(leader: Leader, plan: PlanRecord, record: NamespaceRecord) -> list[str]:
+    """What has changed on the plan's hosts since it was made."""
+    ground = ground_of(leader.model.chunks[plan.namespace, plan.plan].values())
+    return difference(ground, views(leader, record))
+
+
 async def dump_plan(leader: Leader, namespace: str, _: DumpPlan, __: Call) -> Planned:
     """The dry run as it was edited."""
     plan = current_plan(leader, namespace)
     entries = entries_of(leader, plan)
-    return planned(entries, placed_hosts(leader, plan, entries))
+    notes = moved_ground(leader, plan, leader.namespace(namespace))
+    return replace(planned(entries, placed_hosts(leader, plan, entries)), notes=tuple(notes))
 
 
 async def move_planned(leader: Leader, namespace: str, request: MovePlanned, call: Call) -> Done:
@@ -89,19 +103,22 @@ async def move_planned(leader: Leader, namespace: str, request: MovePlanned, cal
     record = leader.namespace(namespace)
     entries = entries_of(leader, plan)
     items = items_of(entries, leader.cluster.head)
+    hosts = views(leader, record)
     edit = move(
         Placement(tuple(tuple(hosts) for hosts in placed_hosts(leader, plan, entries))),
         items,
-        views(leader, record),
+        hosts,
         expand(request.vms),
         leader.cluster.head if request.host == "localhost" else request.host,
         residents=residents_of(leader.model, namespace),
         moved=expand(plan.moved) if plan.moved else (),
         force=request.force,
     )
-    head, chunks = plan_records(namespace, plan.plan, entries, edit.placement)
+    before = leader.model.chunks[namespace, plan.plan].values()
+    loads = {**loads_of(hosts), **ground_of(before)}
+    head, chunks = plan_records(namespace, plan.plan, entries, edit.placement, loads)
     changes = Changes()
-    changes.delete(*leader.model.chunks[namespace, plan.plan].values())
+    changes.delete(*before)
     changes.put(*chunks, replace(head, revision=plan.revision + 1, moved=fold(edit.moved)))
     reply = Done(notes=edit.notes)
     await call.commit(changes, reply)
@@ -109,37 +126,61 @@ async def move_planned(leader: Leader, namespace: str, request: MovePlanned, cal
 
 
 async def schedule(leader: Leader, namespace: str, request: Schedule, call: Call) -> Launched:
-    """Launch the queue: as the dry run says, or as it is placed now."""
+    """Launch the queue: as the dry run says, or as it is placed now; all of it, or what can be."""
     record = leader.namespace(namespace)
     plan = leader.model.dry_run(namespace)
     changes = Changes()
-    if plan is None:
-        entries = leader.model.queued(namespace)
-        placement = place_queue(leader, record, entries)
-    else:
+    changes.delete(*dry_run_records(leader, namespace))
+    if plan is not None:
         entries = entries_of(leader, plan)
-        placement = Placement(tuple(tuple(hosts) for hosts in placed_hosts(leader, plan, entries)))
-        if not request.force:
-            _check_ground(views(leader, record), placement)
-        changes.delete(*dry_run_records(leader, namespace))
-    return await carry_out_plan(leader, record, entries, placement, call, changes)
+        placement, reasons, notes = _as_planned(leader, record, plan, request)
+    else:
+        entries = leader.model.queued(namespace)
+        placement, reasons = _as_fits(leader, record, entries, partial=request.partial)
+        notes = []
+    if reasons:
+        divided = divide(entries, placement, record.next_entry)
+        if not divided.going:
+            raise Unplaceable("none of the queued VMs can be placed", details=tuple(reasons))
+        record = replace(record, next_entry=divided.next_entry)
+        entries, placement = list(divided.going), divided.placement
+        changes.put(*divided.staying)
+    left = tuple(Failure(kind=Unplaceable.kind, code=Unplaceable.code, message=reason) for reason in reasons)
+    reply = await carry_out_plan(leader, record, entries, placement, call, changes, left)
+    return replace(reply, notes=(*notes, *reply.notes))
 
 
-def _check_ground(views: Sequence[HostView], placement: Placement) -> None:
-    """Refuse a plan whose hosts are not there any more. PlanChanged names them and why."""
-    known = {view.name: view for view in views}
-    planned = Counter(host for hosts in placement.hosts for host in hosts)
-    details = []
-    for host in natural_order(planned):
-        view = known.get(host)
-        if view is None:
-            details.append(
-                f"{planned[host]} VMs are planned on {host}, which is not in the namespace any more"
-            )
-        elif not view.accepting:
-            details.append(f"{planned[host]} VMs are planned on {host}: {view.reason}")
-    if details:
+def _as_fits(
+    leader: Leader, record: NamespaceRecord, entries: Sequence[QueueEntry], *, partial: bool
+) -> tuple[Placement, list[str]]:
+    """Place the queue now: all of it, or with `partial` what fits, and why the rest does not."""
+    if not partial:
+        return place_queue(leader, record, entries), []
+    found = place_what_fits(leader, record, entries)
+    return found.placement, [str(reason) for reason in found.reasons]
+
+
+def _as_planned(
+    leader: Leader, record: NamespaceRecord, plan: PlanRecord, request: Schedule
+) -> tuple[Placement, list[str], list[str]]:
+    """The dry run's placement, with `partial` without the hosts that take nothing any more; why; what has changed.
+
+    PlanChanged, with all of that, for one that does not fit the cluster any more, unless it is forced.
+    """
+    entries = entries_of(leader, plan)
+    items = items_of(entries, leader.cluster.head)
+    placement = Placement(tuple(tuple(hosts) for hosts in placed_hosts(leader, plan, entries)))
+    changed = moved_ground(leader, plan, record)
+    hosts = views(leader, record)
+    reasons: list[str] = []
+    if request.partial:
+        placement, reasons = without_barred(placement, items, hosts)
+    problems = check_ground(
+        placement, items, hosts, residents_of(leader.model, record.name), limit=limit_of(leader, record)
+    )
+    if problems and not request.force:
         raise PlanChanged(
             "the plan does not fit the cluster any more: run `ns schedule dry-run` again, or add `force`",
-            details=tuple(details),
+            details=(*problems, *changed),
         )
+    return placement, reasons, changed

@@ -26,9 +26,13 @@ from shoal.messages.vms import (
 )
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.clearing import gone, incarnation_of
+from shoal_orchestrator.core.demand import residents_of
+from shoal_orchestrator.core.demand import view_of as host_view
 from shoal_orchestrator.core.observed import View, view
+from shoal_orchestrator.core.restarts import restart_problems
 from shoal_orchestrator.core.targets import ALL, resolve
 from shoal_orchestrator.handlers.paging import page
+from shoal_orchestrator.handlers.planning import limit_of
 from shoal_orchestrator.leader import Call, Leader
 
 
@@ -91,6 +95,7 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
     changes = Changes()
     started: list[LaunchRecord] = []
     as_asked: list[LaunchRecord] = []
+    ended: list[LaunchRecord] = []
     for record in found:
         state = view_of(leader, record).state
         if state in ("BUILDING", "PAUSED"):
@@ -104,9 +109,37 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
         elif state == "LOST":
             failures.append(_state_error(record, f"vm {{vm}} is on host {record.host}, which is lost"))
         else:
-            started.append(relaunched(leader, record))
+            ended.append(record)
+    again, refused = _restarts(leader, namespace, ended)
+    started += again
+    failures += refused
     changes.put(*started)
     return await carry_out(leader, call, changes, [*started, *as_asked], failures, "RUNNING", "starting")
+
+
+def _restarts(
+    leader: Leader, namespace: str, ended: list[LaunchRecord]
+) -> tuple[list[LaunchRecord], list[Failure]]:
+    """VMs that have ended as new instances, where limits and hosts still allow them; a failure for each other."""
+    if not ended:
+        return [], []
+    model = leader.model
+    hosts = {record.host for record in ended}
+    problems = restart_problems(
+        ended,
+        {host: host_view(model, host, leader.inventory.hosts.get(host)) for host in hosts},
+        residents_of(model, namespace),
+        limit_of(leader, leader.namespace(namespace)),
+    )
+    started: list[LaunchRecord] = []
+    failures: list[Failure] = []
+    for record in ended:
+        problem = problems.get(record.instance)
+        if problem is None:
+            started.append(relaunched(leader, record))
+        else:
+            failures.append(_state_error(record, f"cannot start vm {{vm}} again on {record.host}: {problem}"))
+    return started, failures
 
 
 def relaunched(leader: Leader, record: LaunchRecord) -> LaunchRecord:

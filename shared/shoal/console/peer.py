@@ -40,15 +40,9 @@ class NotYet(Request[Done], frozen=True, kw_only=True):
     words: ClassVar[tuple[str, ...]] = (
         *("bridge [arguments...]", "capture [arguments...]", "clear all", "clear capture [arguments...]"),
         *("clear qos [arguments...]", "clear tap mirror [arguments...]", "disk [arguments...]"),
-        *("file [arguments...]", "host drain [arguments...]", "host resume [arguments...]"),
-        *("mesh send [arguments...]", "ns explain [arguments...]", "ns limit [arguments...]"),
+        *("file [arguments...]", "mesh send [arguments...]"),
         *("ns recovery [arguments...]", "ns run [arguments...]", "ns save [arguments...]"),
-        *(
-            "ns schedule partial",
-            "qos [arguments...]",
-            "tap mirror [arguments...]",
-            "vm cdrom [arguments...]",
-        ),
+        *("qos [arguments...]", "tap mirror [arguments...]", "vm cdrom [arguments...]"),
         *("vm hotplug [arguments...]", "vm net [arguments...]", "vm qmp [arguments...]"),
         *("vm save [arguments...]", "vm screenshot [arguments...]", "vm top"),
     )

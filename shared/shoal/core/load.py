@@ -8,6 +8,7 @@ that a placement follows from the queue alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -38,6 +39,23 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     cpus: int
     memory_mib: int
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The most that may be promised, on a host or to a namespace; -1 is no limit."""
+
+    vcpus: int = -1
+    memory_mib: int = -1
+    vms: int = -1
+
+
+def host_quota(capacity: Capacity, *, vcpu_ratio: float = 0, memory_ratio: float = 0, vms: int = -1) -> Quota:
+    """What a host of this capacity may be promised under overcommit ratios; a ratio of 0 is no limit."""
+    return Quota(
+        vcpus=math.floor(capacity.cpus * vcpu_ratio) if vcpu_ratio > 0 else -1,
+        memory_mib=math.floor(capacity.memory_mib * memory_ratio) if memory_ratio > 0 else -1,
+        vms=vms,
+    )
 
 
 def load_of(config: VMConfig) -> Load:

@@ -6,15 +6,26 @@ from typing import Any
 
 from shoal.messages.base import Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
-from shoal.messages.hosts import AddHosts, ListHosts, ListMesh, ListNamespaceHosts, RemoveHosts, SetLoad
+from shoal.messages.hosts import (
+    AddHosts,
+    DrainHosts,
+    ListHosts,
+    ListMesh,
+    ListNamespaceHosts,
+    RemoveHosts,
+    ResumeHosts,
+    SetLoad,
+)
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
 from shoal.messages.schedule import (
     DryRun,
     DumpPlan,
+    ExplainVM,
     FlushQueue,
     MovePlanned,
     Schedule,
     ScheduleStatus,
+    SetLimit,
     SetQueueing,
     ShowQueue,
 )
@@ -47,6 +58,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     AddHosts,
     RemoveHosts,
     SetLoad,
+    SetLimit,
     SetQueueing,
     ShowQueue,
     FlushQueue,
@@ -55,6 +67,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     MovePlanned,
     DumpPlan,
     ScheduleStatus,
+    ExplainVM,
     AddBridge,
     RemoveBridge,
     ListVLANs,
@@ -79,5 +92,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     CreateTap,
     DeleteTap,
     ListHosts,
+    DrainHosts,
+    ResumeHosts,
     ListMesh,
 )

@@ -13,6 +13,7 @@ import msgspec
 
 from shoal.core.load import Capacity as Capacity  # noqa: PLC0414 - part of these messages, re-exported for those who read them
 from shoal.core.load import Load as Load  # noqa: PLC0414 - part of these messages, re-exported for those who read them
+from shoal.core.load import Quota as Quota  # noqa: PLC0414 - part of these messages, re-exported for those who read them
 from shoal.core.vmconfig import VMConfig
 
 #: what a VM should be: created and waiting, running, not running (but known), forgotten
@@ -175,7 +176,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A host's pulse, once a second. `foreign` is the load of domains that are not Shoal's.
 
     `stored` counts the desired records that the worker holds and `sequence` is the highest of their stream
-    sequences. `seen` is the (store id, epoch) that its last acknowledgement bore. `underlay` is the address that
+    sequences. `limit` is the most that may be promised here, by the worker's settings. `seen` is the (store id, epoch) that its last acknowledgement bore. `underlay` is the address that
     tunnels end at.
     """
 
@@ -186,6 +187,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role = "host"
     underlay: str = ""
     capacity: Capacity
+    limit: Quota = Quota()
     ours: Load = Load()
     foreign: Load = Load()
     accelerator: str = ""

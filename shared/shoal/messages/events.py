@@ -74,6 +74,20 @@ class HostLost(Event, frozen=True, kw_only=True, omit_defaults=True):
     what: ClassVar[str] = "lost"
 
 
+class HostDraining(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator drains a host: it gets nothing new."""
+
+    noun: ClassVar[str] = "host"
+    what: ClassVar[str] = "draining"
+
+
+class HostResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A host that was draining takes new VMs again."""
+
+    noun: ClassVar[str] = "host"
+    what: ClassVar[str] = "resumed"
+
+
 class VMsQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
     """VMs were queued; `name` is the queue entry's number, `vms` the range or count."""
 
@@ -198,6 +212,8 @@ EVENTS: tuple[type[Event], ...] = (
     HostAlive,
     HostSuspect,
     HostLost,
+    HostDraining,
+    HostResumed,
     VMsQueued,
     QueueFlushed,
     ScheduleStarted,

@@ -91,6 +91,7 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rx_bytes_s: float = 0.0
     tx_bytes_s: float = 0.0
     vms: int = 0
+    vmlimit: int = -1
     cpucommit: int = 0
     memcommit_mib: int = 0
     netcommit: int = 0
@@ -127,7 +128,7 @@ class Hosts(Reply, frozen=True, kw_only=True, omit_defaults=True):
             rows=tuple(
                 (
                     *(i.host, i.cpus, f"{i.load:.2f}", f"{i.memused_mib} MB", f"{i.memtotal_mib} MB"),
-                    *(f"{i.rx_bytes_s / 1e6:.2f}", f"{i.tx_bytes_s / 1e6:.2f}", i.vms, -1),
+                    *(f"{i.rx_bytes_s / 1e6:.2f}", f"{i.tx_bytes_s / 1e6:.2f}", i.vms, i.vmlimit),
                     *(i.cpucommit, i.memcommit_mib, i.netcommit, go_duration(i.uptime_s)),
                     *(i.state, i.role, i.accelerator, i.version, i.underlay, "; ".join(i.warnings)),
                 )
@@ -184,3 +185,61 @@ class ListMesh(Request[Mesh], frozen=True, kw_only=True, omit_defaults=True):
     which: str = "list"
     after: str = ""
     limit: int = 0
+
+
+class DrainRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a VM of a draining host would go if it were launched again; without `dst`, why nowhere."""
+
+    namespace: str
+    vm: str
+    src: str
+    dst: str = ""
+    reason: str = ""
+
+
+class Drained(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Hosts get no new VMs; a dry run says where their VMs would go."""
+
+    items: tuple[DrainRow, ...] = ()
+
+    def display(self) -> Display:
+        """Show a dry run's `namespace | vm | src | dst | reason`; nothing otherwise."""
+        if not self.items:
+            return ""
+        return Table(
+            columns=("namespace", "vm", "src", "dst", "reason"),
+            rows=tuple((i.namespace, i.vm, i.src, i.dst, i.reason) for i in self.items),
+        )
+
+
+class DrainHosts(Request[Drained], frozen=True, kw_only=True, omit_defaults=True):
+    """Give these hosts no new VMs, whatever the namespace, until `host resume`.
+
+    VMs that are there stay, and are not moved. `dry-run` changes nothing, and shows where they would go if they were
+    launched again.
+
+    Example: host drain mm[1-2] dry-run
+    """
+
+    noun: ClassVar[str] = "host"
+    verb: ClassVar[str] = "drain"
+    scope: ClassVar[Scope] = "cluster"
+    words: ClassVar[tuple[str, ...]] = ("host drain <hosts> [dry-run?]",)
+    reply: ClassVar[type[Reply]] = Drained
+
+    hosts: str
+    dry_run: bool = False
+
+
+class ResumeHosts(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
+    """Let draining hosts get new VMs again.
+
+    Example: host resume mm[1-2]
+    """
+
+    noun: ClassVar[str] = "host"
+    verb: ClassVar[str] = "resume"
+    scope: ClassVar[Scope] = "cluster"
+    words: ClassVar[tuple[str, ...]] = ("host resume <hosts>",)
+
+    hosts: str

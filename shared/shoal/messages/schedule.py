@@ -56,16 +56,18 @@ class Launched(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class Schedule(Request[Launched], frozen=True, kw_only=True, omit_defaults=True):
     """Place all queued VMs on the namespace's hosts and launch them; a dry run is applied as it was edited.
 
-    `force` applies a plan although the cluster has changed since.
+    All of them, or none; `partial` launches those that can be placed and leaves the others in the queue, with the
+    reasons. `force` applies a dry run although it does not fit the cluster any more.
 
-    Example: ns schedule
+    Example: ns schedule partial
     """
 
     noun: ClassVar[str] = "ns"
     verb: ClassVar[str] = "schedule"
-    words: ClassVar[tuple[str, ...]] = ("ns schedule [force?]", "vm launch")
+    words: ClassVar[tuple[str, ...]] = ("ns schedule [partial?] [force?]", "vm launch")
     reply: ClassVar[type[Reply]] = Launched
 
+    partial: bool = False
     force: bool = False
 
 
@@ -108,7 +110,7 @@ class DumpPlan(Request[Planned], frozen=True, kw_only=True, omit_defaults=True):
 class MovePlanned(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
     """Edit the plan: put these VMs on that host. All of them move, or none.
 
-    It overrides a VM's own `schedule`. coschedule and colocate are checked unless `force`.
+    It overrides a VM's own `schedule`. coschedule, colocate and limits are checked unless `force`.
 
     Example: ns schedule mv vm[1-2] mm0
     """
@@ -157,3 +159,97 @@ class ScheduleStatus(Request[ScheduleRuns], frozen=True, kw_only=True, omit_defa
     words: ClassVar[tuple[str, ...]] = ("ns schedule status",)
     reply: ClassVar[type[Reply]] = ScheduleRuns
     reads: ClassVar[bool] = True
+
+
+class LimitRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One resource of a namespace: its limit (-1: none), and what its VMs are promised. Memory is in MiB."""
+
+    resource: str
+    limit: int = -1
+    used: int = 0
+
+
+class Limits(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits of a namespace."""
+
+    items: tuple[LimitRow, ...] = ()
+
+    def display(self) -> Display:
+        """Show `resource | limit | used`; nothing after a limit was set."""
+        if not self.items:
+            return ""
+        return Table(
+            columns=("resource", "limit", "used"),
+            rows=tuple((i.resource, i.limit, i.used) for i in self.items),
+            ordered=True,
+        )
+
+
+class SetLimit(Request[Limits], frozen=True, kw_only=True, omit_defaults=True):
+    """Show or set what the namespace's VMs together may be promised: vcpus, memory (MiB) or vms; -1 is no limit.
+
+    What is queued does not count. A launch that would exceed a limit is refused; VMs that are there stay.
+
+    Example: ns limit vcpus 64
+    """
+
+    noun: ClassVar[str] = "ns"
+    verb: ClassVar[str] = "limit"
+    words: ClassVar[tuple[str, ...]] = (
+        "ns limit",
+        "ns limit <resource:vcpus,memory,vms>",
+        "ns limit <resource:vcpus,memory,vms> <most>",
+    )
+    reply: ClassVar[type[Reply]] = Limits
+
+    resource: str = ""
+    most: int | None = None
+
+
+class ExplainedHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What speaks for and against a host: what is promised there and what it has, by the policy; how many VMs."""
+
+    host: str
+    committed: int = 0
+    capacity: int = 0
+    vms: int = 0
+    feasible: bool = False
+    verdict: str = ""
+
+
+class Explained(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a VM is where it is, or would go where it would.
+
+    `host` is where it is; `would_go` where it would be placed now (empty: nowhere). `because` tells what binds it.
+    """
+
+    vm: str
+    host: str = ""
+    would_go: str = ""
+    together: str = ""
+    because: str = ""
+    policy: str = ""
+    items: tuple[ExplainedHost, ...] = ()
+
+    def display(self) -> Display:
+        """Show `host | committed | capacity | vms | verdict`, the host that suits best first."""
+        return Table(
+            columns=("host", "committed", "capacity", "vms", "verdict"),
+            rows=tuple((i.host, i.committed, i.capacity, i.vms, i.verdict) for i in self.items),
+            ordered=True,
+        )
+
+
+class ExplainVM(Request[Explained], frozen=True, kw_only=True, omit_defaults=True):
+    """Tell why a VM is on its host, or where a queued one would go, and what speaks against each other host.
+
+    Example: ns explain web1
+    """
+
+    noun: ClassVar[str] = "ns"
+    verb: ClassVar[str] = "explain"
+    words: ClassVar[tuple[str, ...]] = ("ns explain <vm>",)
+    reply: ClassVar[type[Reply]] = Explained
+    reads: ClassVar[bool] = True
+
+    vm: str
