@@ -19,6 +19,7 @@ from shoal.messages.taps import CreateTap
 from shoal.messages.vlans import AddBridge
 from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line, image_in
 from shoal_worker.guest.console import serial_console
+from shoal_worker.lab.layout import enter
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 GUEST = Path("/var/cache/shoal/guest")
@@ -62,7 +63,7 @@ class Lab:
     def links(self, host):
         """The names of all links in a host's namespace."""
         netns = self.read("lab.json")["namespaces"][host]
-        return {link["ifname"] for link in json.loads(run("ip", "-j", "-n", netns, "link"))}
+        return {link["ifname"] for link in json.loads(run(*enter(netns), "ip", "-j", "link"))}
 
     def worker(self, host):
         """How the lab says that a host's worker is started, and its pid."""
@@ -231,9 +232,7 @@ async def check_tap(lab, red, reds):
     await red.call(CreateTap(vlan="100", bridge="lan", ip="10.0.0.254/24"))
     head = lab.read("lab.json")["namespaces"]["head"]
     for address in SHARED:
-        done = await asyncio.to_thread(
-            run, "ip", "netns", "exec", head, "busybox", "ping", "-c", "3", "-W", "5", address
-        )
+        done = await asyncio.to_thread(run, *enter(head), "busybox", "ping", "-c", "3", "-W", "5", address)
         assert " 0% packet loss" in done or "bytes from" in done, done
     assert await reaches(lab, reds[0], SHARED[1], "red/vm2")
 

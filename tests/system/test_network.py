@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from shoal.core.ifnames import guest_tap, host_tap_inner, segment_bridge, segment_device
+from shoal_worker.lab.layout import enter
 from shoal_worker.network import GuestTap, HostTap, Links, Segment
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ class Answer(msgspec.Struct):
     error: str
 
 
-def ip(*words: str) -> str:
-    """Run iproute2 and return what it prints."""
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=30).stdout
+def ip(*words: str, netns: str = "") -> str:
+    """Run iproute2, in a network namespace if one is named, and return what it prints."""
+    return subprocess.run(
+        [*enter(netns), "ip", *words], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
 
 
 class Host:
@@ -55,7 +58,7 @@ class Host:
     def _ask(self, do: str, links: Links) -> Answer:
         if self._agent is None:
             self._agent = subprocess.Popen(
-                ["ip", "netns", "exec", self.netns, *AGENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [*enter(self.netns), *AGENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         assert self._agent.stdin is not None
         assert self._agent.stdout is not None
@@ -81,7 +84,7 @@ class Host:
         return answer
 
     def ip(self, *words: str) -> str:
-        return ip("-n", self.netns, *words)
+        return ip(*words, netns=self.netns)
 
     def names(self) -> set[str]:
         return {link["ifname"] for link in json.loads(self.ip("-j", "link"))}
@@ -89,10 +92,7 @@ class Host:
     def ping(self, address: str, *options: str) -> bool:
         """Whether `address` answers from here within three seconds (busybox keeps to -W, not to -w)."""
         command = [
-            "ip",
-            "netns",
-            "exec",
-            self.netns,
+            *enter(self.netns),
             "busybox",
             "ping",
             "-c",
@@ -116,10 +116,8 @@ def hosts(need: Callable[[str, bool], None]) -> Iterator[dict[str, Host]]:
         for name in UNDERLAY:
             ip("netns", "add", f"{prefix}-{name}")
             stack.callback(ip, "netns", "del", f"{prefix}-{name}")
-            ip("-n", f"{prefix}-{name}", "link", "set", "lo", "up")
+            ip("link", "set", "lo", "up", netns=f"{prefix}-{name}")
         ip(
-            "-n",
-            f"{prefix}-a",
             "link",
             "add",
             "under0",
@@ -129,10 +127,11 @@ def hosts(need: Callable[[str, bool], None]) -> Iterator[dict[str, Host]]:
             "under0",
             "netns",
             f"{prefix}-b",
+            netns=f"{prefix}-a",
         )
         for name, address in UNDERLAY.items():
-            ip("-n", f"{prefix}-{name}", "addr", "add", f"{address}/24", "dev", "under0")
-            ip("-n", f"{prefix}-{name}", "link", "set", "under0", "up")
+            ip("addr", "add", f"{address}/24", "dev", "under0", netns=f"{prefix}-{name}")
+            ip("link", "set", "under0", "up", netns=f"{prefix}-{name}")
         found = {name: Host(f"{prefix}-{name}") for name in UNDERLAY}
         for host in found.values():
             stack.callback(host.stop)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.errors import PermissionDenied, Refused
-from shoal_worker.lab.layout import NETNS_FOLDER, UNDERLAY_PREFIX, netns_prefix, network_netns
+from shoal_worker.lab.layout import NETNS_FOLDER, UNDERLAY_PREFIX, enter, netns_prefix, network_netns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,12 +79,14 @@ def remove(lab: str) -> None:
 
 
 def _ip(commands: Iterable[str], netns: str = "") -> None:
-    """Run several commands of iproute2 in one process. Names come from names.check_host and hold no blanks."""
-    where = ("-n", netns) if netns else ()
+    """Run several commands of iproute2 in one process. Names come from names.check_host and hold no blanks.
+
+    Not by `ip -n`, which changes mounts first: it fails where the root folder is no mount point (a plain chroot).
+    """
     batch = "".join(f"{command}\n" for command in commands)
     try:
         subprocess.run(
-            ["ip", *where, "-batch", "-"],
+            [*enter(netns), "ip", "-batch", "-"],
             input=batch,
             check=True,
             capture_output=True,
