@@ -39,8 +39,8 @@ check: setup  ## ruff, mypy, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: setup  ## measure, and print one table
-	@$(BIN)/python benchmarks/schedule.py
+bench: setup  ## measure, and write the tables of docs/performance.md
+	@$(BIN)/python benchmarks/schedule.py --write docs/performance.md
 
 docs: setup  ## write the pages that are generated from the code
 	@$(BIN)/python -m shoal.cli.reference > docs/commands.md

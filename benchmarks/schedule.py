@@ -23,7 +23,7 @@ import resource
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from platform import machine
 from time import perf_counter
@@ -99,7 +99,7 @@ def mixed(n: int, vms: int, hosts: int) -> Item:
     names = (f"vm-{n}",)
     if at < 5:
         # never on more than half of the hosts: VMs that want to be alone need some
-        return Item(names=names, schedule=f"host{(block * 5 + at) % (hosts // 2) * 2}")
+        return Item(names=names, schedule=f"host{(block * 5 + at) % max(1, hosts // 2) * 2}")
     if at < 10:
         return Item(names=names, coschedule=(at - 3) * (vms // hosts + 5))
     if 14 <= at < 30:
@@ -122,9 +122,9 @@ def naive(items: Sequence[Item], hosts: Sequence[HostView]) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in items:
         for name in item.names:
-            vcpus, vms, number = heap[0]
+            vcpus, vms, number = heappop(heap)
             found[name] = ordered[number].name
-            heapreplace(heap, (vcpus + item.vcpus, vms + 1, number))
+            heappush(heap, (vcpus + item.vcpus, vms + 1, number))
     return found
 
 

@@ -9,6 +9,7 @@ import sys
 
 import structlog
 
+from shoal.bus.blobs import NatsBlobs
 from shoal.bus.connection import connect
 from shoal.bus.streams import JetStreamState
 from shoal.errors import ShoalError, StoreUnavailable
@@ -26,7 +27,7 @@ async def lead(settings: Settings) -> None:
     async with await connect(settings.server, name="shoal-orchestrator") as bus:
         while True:
             try:
-                await Orchestrator(bus, JetStreamState(bus), settings).run()
+                await Orchestrator(bus, JetStreamState(bus), NatsBlobs(bus), settings).run()
             except StoreUnavailable as error:
                 LOG.error("term-ended", error=error.message)  # noqa: TRY400  (one line says it)
                 if not bus.client.is_connected and bus.client.is_closed:

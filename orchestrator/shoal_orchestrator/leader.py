@@ -20,6 +20,7 @@ from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
 from shoal_orchestrator.core.segments import segment_changes
 from shoal_orchestrator.event_log import EventLog
+from shoal_orchestrator.file_shelf import FileShelf
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.store import Store
 
@@ -34,9 +35,17 @@ class Leader:
     """One term of leadership: what handlers and background work share."""
 
     def __init__(
-        self, *, store: Store, inventory: HostInventory, events: EventLog, ids: Ids, spawn: Spawn
+        self,
+        *,
+        store: Store,
+        inventory: HostInventory,
+        events: EventLog,
+        shelf: FileShelf,
+        ids: Ids,
+        spawn: Spawn,
     ) -> None:
         self.store = store
+        self.shelf = shelf
         self.inventory = inventory
         self.events = events
         self.ids = ids

@@ -15,7 +15,7 @@ import structlog
 
 from shoal.bus.connection import NatsBus
 from shoal.bus.micro import serve
-from shoal.bus.protocol import StateStream
+from shoal.bus.protocol import BlobStore, StateStream
 from shoal.core.ids import Ids
 from shoal.errors import ShoalError
 from shoal.messages.catalogue import COMMANDS
@@ -25,6 +25,7 @@ from shoal_orchestrator.background import Background
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, ClusterRecord, NamespaceRecord
 from shoal_orchestrator.event_log import EventLog
+from shoal_orchestrator.file_shelf import FileShelf
 from shoal_orchestrator.handlers import HANDLERS
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.leader import Leader
@@ -38,9 +39,17 @@ DESCRIPTION = "Shoal: pools hosts into namespaces and launches virtual machines 
 class Orchestrator:
     """One orchestrator. `run` leads until it is cancelled, deposed, or the store is lost."""
 
-    def __init__(self, bus: NatsBus, stream: StateStream, settings: Settings, ids: Ids | None = None) -> None:
+    def __init__(
+        self,
+        bus: NatsBus,
+        stream: StateStream,
+        blobs: BlobStore,
+        settings: Settings,
+        ids: Ids | None = None,
+    ) -> None:
         self._bus = bus
         self._stream = stream
+        self._blobs = blobs
         self._settings = settings
         self._ids: Ids = ids or random.SystemRandom()
         #: set once requests are answered
@@ -50,6 +59,7 @@ class Orchestrator:
     async def run(self) -> None:
         """Lead one term. Deposed when another took over, StoreUnavailable when the store is lost."""
         await self._stream.ensure(replicas=self._settings.replicas)
+        await self._blobs.ensure(replicas=self._settings.replicas)
         store = Store(self._stream, self._ids)
         await store.take_over()
         try:
@@ -69,13 +79,17 @@ class Orchestrator:
         events = EventLog(store, self._ids)
         tasks.create_task(events.run(), name="events")
         inventory = HostInventory(self._bus, store, spawn)
-        leader = Leader(store=store, inventory=inventory, events=events, ids=self._ids, spawn=spawn)
+        shelf = FileShelf(self._blobs, store.model)
+        leader = Leader(
+            store=store, inventory=inventory, events=events, shelf=shelf, ids=self._ids, spawn=spawn
+        )
         self.leader = leader
         await self._prepare(leader)
         inventory.expect(store.model.hosts)
         for subscription in await inventory.subscribe():
             ending.push_async_callback(subscription.stop)
         tasks.create_task(inventory.watch(), name="hosts")
+        tasks.create_task(shelf.run(), name="files")
         background = Background(leader)
         tasks.create_task(background.run(), name="background")
         background.resume()

@@ -38,6 +38,7 @@ _KINDS: dict[str, type[msgspec.Struct]] = {
     "cluster": records.ClusterRecord,
     "namespace": records.NamespaceRecord,
     "config": records.SavedConfig,
+    "file": records.FileRecord,
     "queue": records.QueueEntry,
     "host": records.HostRecord,
     "request": records.RequestRecord,

@@ -17,7 +17,7 @@ import contextlib
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -43,6 +43,9 @@ from shoal.messages.vms import (
     StopVMs,
     VMRow,
 )
+
+if TYPE_CHECKING:
+    from shoal.files import ClusterFiles
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 DEFAULT_NAMESPACE = "minimega"
@@ -169,6 +172,14 @@ class Client:
                 yield decode_event(message.body)
         finally:
             await subscription.stop()
+
+    @property
+    def files(self) -> ClusterFiles:
+        """The cluster's files."""
+        from shoal.bus.blobs import NatsBlobs  # noqa: PLC0415  (only those who put and get files need it)
+        from shoal.files import ClusterFiles  # noqa: PLC0415  (the same)
+
+        return ClusterFiles(self.call, NatsBlobs(self._bus))
 
     async def close(self) -> None:
         """Disconnect."""

@@ -85,6 +85,12 @@ class PermissionDenied(Refused):
     exit_code = 4
 
 
+class Damaged(Refused):
+    """Stored content is not what it was when it was stored: its digest does not fit, or parts are missing."""
+
+    kind = "Damaged"
+
+
 class Unavailable(ShoalError):
     """No server, no leader, no quorum: trying later may help."""
 
@@ -120,6 +126,7 @@ _KINDS: dict[str, type[ShoalError]] = {
         Unplaceable,
         PlanChanged,
         PermissionDenied,
+        Damaged,
         Unavailable,
         StoreUnavailable,
         TimedOut,

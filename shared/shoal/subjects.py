@@ -6,10 +6,16 @@ may hold dots, which a token may not, so a dot is written `=2E` (names hold no `
 
 from __future__ import annotations
 
+import base64
 from typing import NamedTuple
 
 STATE_STREAM = "SHOAL_STATE"
 EVENT_STREAM = "SHOAL_EVENTS"
+#: the object store (NATS ADR-20) that has the content of files, its stream, and what the stream stores
+FILE_BUCKET = "shoal"
+FILE_STREAM = f"OBJ_{FILE_BUCKET}"
+ALL_CHUNKS = f"$O.{FILE_BUCKET}.C.>"
+ALL_OBJECTS = f"$O.{FILE_BUCKET}.M.>"
 
 CONSOLE = "shoal.console"
 FENCE = "shoal.fence"
@@ -132,6 +138,26 @@ def plan_record(namespace: str, plan: str, chunk: int = 0) -> str:
 def host_record(host: str) -> str:
     """What the cluster knows of a host for good: incarnation, role, address."""
     return f"shoal.state.host.{token(host)}"
+
+
+def file_record(name: str) -> str:
+    """The record of a file of the cluster: which content its name stands for."""
+    return f"shoal.state.file.{token(name)}"
+
+
+def chunks(upload: str) -> str:
+    """The parts of an object's content (NATS ADR-20); `upload` is the random id of its sending."""
+    return f"$O.{FILE_BUCKET}.C.{upload}"
+
+
+def uploaded(subject: str) -> str:
+    """The id of the sending whose parts are under a subject."""
+    return subject.rpartition(".")[2]
+
+
+def stored_object(name: str) -> str:
+    """The description of an object (NATS ADR-20: the name in URL-safe base 64)."""
+    return f"$O.{FILE_BUCKET}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
 
 
 def request_record(slot: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from shoal import codec, subjects
+from shoal.bus.blobs import NatsBlobs
 from shoal.bus.connection import NatsBus, connect
 from shoal.bus.protocol import Message, Write
 from shoal.bus.streams import JetStreamState
@@ -147,7 +148,7 @@ class Rig:
 
     def service(self, bus: NatsBus) -> Worker:
         gate = asyncio.Semaphore(8)
-        process = Process(bus, JetStreamState(bus), lambda: gate, self.rng, "test")
+        process = Process(bus, JetStreamState(bus), NatsBlobs(bus), lambda: gate, self.rng, "test")
         host = Host(
             name=HOST,
             hypervisor=SimulatedHypervisor(self.guests),

@@ -17,6 +17,7 @@ from shoal.core.vmconfig import NetSpec, VMConfig
 from shoal.messages.schedule import ScheduleStatus
 from shoal.messages.taps import CreateTap
 from shoal.messages.vlans import AddBridge
+from shoal.messages.vms import ConnectNet, DisconnectNet
 from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line, image_in
 from shoal_worker.guest.console import serial_console
 from shoal_worker.lab.layout import enter
@@ -29,6 +30,15 @@ BOOT_TIMEOUT_S = 240
 
 def run(*argv, check=True):
     return subprocess.run(argv, capture_output=True, text=True, check=check, timeout=60).stdout
+
+
+def command_lines():
+    """The command lines of all processes."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines
 
 
 class Lab:
@@ -156,6 +166,7 @@ async def test_the_main_job(guest_image, tmp_path_factory):
         assert {row.host for row in reds} == {row.host for row in blues} == {"mm1", "mm2"}
         await booted(lab, [*reds, *blues])
         await check_reach(lab, reds, blues)
+        await check_rewire(lab, red, reds)
         await check_worker_restart(lab, client, reds, red)
         await check_error(red, guest_image)
         await check_tap(lab, red, reds)
@@ -173,6 +184,19 @@ async def check_reach(lab, reds, blues):
     assert await reaches(lab, blues[0], "10.0.0.3", "blue/vm2")
     assert await ask(lab, reds[0], "10.0.0.3") is None
     assert await ask(lab, blues[0], "10.0.0.2") is None
+
+
+async def check_rewire(lab, red, reds):
+    """A running guest that is unplugged hears nobody; plugged into another VLAN it meets who is there too."""
+    one, two = reds
+    await red.call(DisconnectNet(target=one.name, index=0))
+    assert await ask(lab, two, SHARED[0]) is None
+    await red.call(ConnectNet(target=one.name, index=0, vlan="300"))
+    assert await ask(lab, two, SHARED[0]) is None
+    await red.call(ConnectNet(target=two.name, index=0, vlan="300"))
+    assert await reaches(lab, two, SHARED[0], "red/vm1")
+    await red.call(ConnectNet(target="vm[1-2]", index=0, vlan="100"))
+    assert await reaches(lab, one, SHARED[1], "red/vm2")
 
 
 async def check_worker_restart(lab, client, reds, red):
@@ -256,5 +280,4 @@ def check_nothing_left(lab):
     """After a SIGTERM of the lab: no namespace, no process, no guest."""
     identity = lab.state
     assert "shoal-" not in run("ip", "netns")
-    found = subprocess.run(["pgrep", "-f", str(identity)], capture_output=True, text=True, check=False)
-    assert found.stdout.split() == []
+    assert [line for line in command_lines() if str(identity) in line] == []

@@ -57,6 +57,7 @@ def test_every_subject_has_its_row() -> None:
         subjects.CLUSTER,
         subjects.namespace_record("<ns>"),
         subjects.config_record("<ns>", "<name>"),
+        subjects.file_record("<name>"),
         subjects.queue_record("<ns>", 0).replace("0", "<entry>"),
         subjects.plan_record("<ns>", "<plan>", 0).replace(".0", ".<chunk>"),
         subjects.host_record("<host>"),

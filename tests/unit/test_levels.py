@@ -10,7 +10,8 @@ from shoal_orchestrator.core.levels import pour
 
 
 def by_heap(keys: list[int], step: int, count: int, mask: int, rooms: dict[int, int]) -> list[int]:
-    heap, left, taken = list(keys), dict(rooms), []
+    heap, left = list(keys), dict(rooms)
+    taken: list[int] = []
     heapify(heap)
     while heap and len(taken) < count:
         number = heap[0] & mask
@@ -34,7 +35,7 @@ def test_pouring_is_what_a_heap_would_do() -> None:
             {n: rng.randint(1, 5) for n in range(hosts) if rng.random() < 0.4} if rng.random() < 0.7 else {}
         )
         step, count = rng.randint(1, 9) << 4, rng.randint(0, 40)
-        taken, shares = pour(keys, step, count, mask, rooms)
+        taken, shares = pour(keys, step, count, mask, rooms, range(16))
         assert taken == by_heap(keys, step, count, mask, rooms)
         sums: Counter[int] = Counter()
         for numbers, many in shares:
@@ -45,4 +46,4 @@ def test_pouring_is_what_a_heap_would_do() -> None:
 
 def test_nothing_is_poured_onto_no_hosts() -> None:
     """Without hosts nothing is taken, however much is wanted."""
-    assert pour([], 16, 5, 15, {})[0] == []
+    assert pour([], 16, 5, 15, {}, ())[0] == []

@@ -117,3 +117,14 @@ def test_natural_order_counts(names: list[str]) -> None:
     assert natural_order([f"vm{number}" for number in (10, 9, 1)]) == ["vm1", "vm9", "vm10"]
     assert natural_order(names) == natural_order(reversed(names))
     assert len(set(map(natural_key, names))) == len(set(names))
+
+
+@given(
+    st.lists(st.sampled_from(["", "0", "1", "01", "7", "10", "11", "a", "²"]), max_size=5),
+    st.sampled_from(["", "h", "h1-"]),
+)
+def test_natural_order_of_counted_names_is_that_of_their_keys(ends: list[str], prefix: str) -> None:
+    """The quick ways for names that are alike but for their number sort as the keys do."""
+    names = [prefix + end for end in ends]
+    assert natural_order(names) == sorted(names, key=natural_key)
+    assert natural_order(sorted(names, key=natural_key)) == sorted(names, key=natural_key)

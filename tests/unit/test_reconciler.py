@@ -12,11 +12,13 @@ import pytest
 import structlog
 
 from shoal import codec, subjects
+from shoal.bus.memory_blobs import MemoryBlobs
 from shoal.bus.protocol import Bus
 from shoal.core.ifnames import guest_tap
 from shoal.core.vmconfig import VMConfig
 from shoal.messages.desired import LaunchRecord, Port, Power, Report, VMStatus
 from shoal_worker.core.desired import DesiredState
+from shoal_worker.file_cache import SimulatedCache
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import GuestSpec, HypervisorBusy, Survey
 from shoal_worker.journal import JournalError, MemoryJournal
@@ -136,6 +138,7 @@ class Rig:
             links=self.links,
             reporter=self.reporter,
             machine=SimulatedMachine("h"),
+            cache=SimulatedCache(MemoryBlobs()),
             limits=Limits(retry_s=0.01, relist_s=60),
             rng=random.Random(1),
             log=log,

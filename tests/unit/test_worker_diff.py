@@ -295,3 +295,13 @@ def test_orphan_is_reported_as_such() -> None:
     """A guest without a record keeps its state and is marked."""
     status = orphan_status(guest("running"), None)
     assert (status.orphan, status.state, status.instance) == (True, "RUNNING", "i1")
+
+
+def test_a_running_guest_is_not_done_before_its_new_segment_is_there() -> None:
+    """A guest that was plugged in elsewhere counts as carried out only once it waits for nothing."""
+    running = [record(revision=2, power="running")]
+    before = {"i1": outcome("RUNNING", resumed=True)}
+    guests = {"i1": guest("running")}
+    assert diff(running, guests, before, waiting={("foo", "a"): "waiting for segment"}) == ()
+    (work,) = diff(running, guests, before)
+    assert [type(action) for action in work.actions] == [Settle]

@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Any
 
+from shoal.bus.blobs import NatsBlobs
 from shoal.bus.connection import NatsBus, connect
 from shoal.bus.streams import JetStreamState
 from shoal.errors import ShoalError, Unavailable
@@ -79,7 +80,7 @@ class Run:
         hosts = await hosts_of(settings, rng)
         async with await connected(settings, rng, self._log) as bus:
             at_once = asyncio.Semaphore(_AT_ONCE)
-            process = Process(bus, JetStreamState(bus), lambda: at_once, rng, version())
+            process = Process(bus, JetStreamState(bus), NatsBlobs(bus), lambda: at_once, rng, version())
             workers = [Worker(process, host, self._log) for host in hosts]
             spread_s = len(workers) / _STARTS_PER_S if len(workers) > 1 else 0.0
             async with asyncio.TaskGroup() as group:

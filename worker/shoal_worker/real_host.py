@@ -10,6 +10,7 @@ import os
 
 from shoal.errors import Unavailable
 from shoal_worker.cache_folder import cache_folder
+from shoal_worker.file_cache import DiskCache
 from shoal_worker.guest import image_in
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.journal import FileJournal
@@ -43,6 +44,7 @@ async def real_host(settings: Settings, new_incarnation: str) -> Host:
         journal=FileJournal(settings.state, lambda: new_incarnation),
         limits=Limits(creations=settings.creations),
         quota=settings.quota(machine.capacity()),
+        cache=lambda blobs: DiskCache(settings.state / "files", blobs, settings.file_cache_bytes),
     )
 
 

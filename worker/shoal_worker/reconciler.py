@@ -17,10 +17,12 @@ from typing import Any
 from shoal.core.load import Load
 from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapStatus, VMStatus
 from shoal_worker.core.actions import VMKey
-from shoal_worker.core.desired import DesiredState
+from shoal_worker.core.desired import PRESENT, DesiredState
 from shoal_worker.core.diff import alive, diff
 from shoal_worker.core.statuses import Statuses, orphan_status, tap_status, vm_status
 from shoal_worker.core.wanted import taps_of_orphan
+from shoal_worker.file_cache import FileCache
+from shoal_worker.host_files import HostFiles
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorError
 from shoal_worker.journal import Entry, Journal, JournalError
@@ -57,6 +59,7 @@ class Reconciler:
         links: HostLinks,
         reporter: Reporter,
         machine: Machine,
+        cache: FileCache,
         limits: Limits,
         rng: random.Random,
         log: Any,
@@ -72,10 +75,12 @@ class Reconciler:
         self._log = log
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
+        self._files = HostFiles(cache, desired, self.wake, log)
         self._tasks = VMTasks(
             hypervisor,
             desired,
             journal,
+            locate=self._files.spec,
             creations=limits.creations,
             retry_s=limits.retry_s,
             wake=self.wake,
@@ -147,12 +152,13 @@ class Reconciler:
         self.foreign = survey.foreign
         guests = {guest.instance: guest for guest in survey.guests}
         await self._links.ensure(self._ended(guests))
+        self._ensure_files(guests, group)
         work = diff(
             list(self._desired.launches()),
             guests,
             self._journal.outcomes,
-            waiting=self._links.waiting(),
-            broken=self._links.broken(),
+            waiting=self._waiting(),
+            broken=self._files.broken() | self._links.broken(),
         )
         busy |= self._tasks.working
         for each in work:
@@ -168,6 +174,24 @@ class Reconciler:
         self._reporter.update(statuses, busy=set(busy.values()))
 
     # --- guests ------------------------------------------------------------------------------------------
+
+    def _ensure_files(self, guests: Mapping[str, Guest], group: asyncio.TaskGroup) -> None:
+        """Have the files fetched of VMs that are to be created."""
+        outcomes = self._journal.outcomes
+        living = {instance for instance, guest in guests.items() if alive(guest)}
+        known: set[str] = set()
+        wanting = []
+        for record in self._desired.launches():
+            known.add(record.instance)
+            outcome = outcomes.get(record.instance)
+            new = outcome is None or outcome.revision < record.revision
+            if record.files and record.power in PRESENT and new and record.instance not in living:
+                wanting.append(record)
+        self._files.ensure(wanting, living, group, orphans=bool(living - known))
+
+    def _waiting(self) -> Mapping[VMKey, str]:
+        """The VMs that cannot be created yet, and what they wait for."""
+        return self._files.waiting() | self._links.waiting()
 
     def _ended(self, guests: Mapping[str, Guest]) -> frozenset[str]:
         """The instances that need no taps: what they were asked for was carried out and they have no guest."""
@@ -193,7 +217,7 @@ class Reconciler:
     # --- words -------------------------------------------------------------------------------------------
 
     def _vms(self, guests: Mapping[str, Guest], busy: Mapping[VMKey, str]) -> dict[str, VMStatus]:
-        outcomes, waiting = self._journal.outcomes, self._links.waiting()
+        outcomes, waiting = self._journal.outcomes, self._waiting()
         statuses, named = {}, set(busy)
         for record in self._desired.launches():
             key = (record.namespace, record.name)

@@ -14,10 +14,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from shoal.bus.protocol import Bus, StateStream
+from shoal.bus.protocol import BlobStore, Bus, StateStream
 from shoal.errors import Unavailable
 from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Quota, Role
 from shoal_worker.core.desired import DesiredState
+from shoal_worker.file_cache import FileCache, SimulatedCache
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import Facts, Hypervisor
@@ -37,7 +38,7 @@ _MAX_WARNINGS = 10
 class Host:
     """Who this host is, and what it is made of. `underlay` is the address that its tunnels end at.
 
-    `quota` is the most that may be promised here.
+    `quota` is the most that may be promised here. `cache` makes the place for the cluster's files.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Host:
     underlay: str = ""
     limits: Limits = field(default_factory=Limits)
     quota: Quota = field(default_factory=Quota)
+    cache: Callable[[BlobStore], FileCache] = SimulatedCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Process:
 
     bus: Bus
     stream: StateStream
+    blobs: BlobStore
     gate: Callable[[], AbstractAsyncContextManager[object]]
     rng: random.Random
     version: str
@@ -138,6 +141,7 @@ class _Parts:
             links=self.links,
             reporter=self.reporter,
             machine=host.machine,
+            cache=host.cache(process.blobs),
             limits=host.limits,
             rng=rng,
             log=log,

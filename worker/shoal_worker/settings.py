@@ -22,6 +22,7 @@ from shoal.messages.desired import Role
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 NATS_PORT = 4222
+DEFAULT_FILE_CACHE_GIB = 20
 Accelerator = Literal["auto", "kvm", "tcg"]
 
 
@@ -44,6 +45,7 @@ class Settings:
     cpu_overcommit: float = 0.0
     memory_overcommit: float = 0.0
     max_vms: int = -1
+    file_cache_bytes: int = DEFAULT_FILE_CACHE_GIB << 30
 
     def quota(self, capacity: Capacity) -> Quota:
         """The most that a host of this capacity may be promised."""
@@ -83,6 +85,13 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--accelerator", choices=("auto", "kvm", "tcg"), default="auto", help="%(default)s")
     add("--hypervisor-uri", default="qemu:///embed", help="`qemu:///embed` or `qemu:///system` (%(default)s)")
     add("--creations", type=int, default=0, help="guests created at once (3; simulated: 16)")
+    add(
+        "--file-cache",
+        type=float,
+        default=environ.get("SHOAL_FILE_CACHE") or str(DEFAULT_FILE_CACHE_GIB),
+        metavar="GIB",
+        help="the most that fetched files may take here, in GiB (SHOAL_FILE_CACHE; %(default)s)",
+    )
     _add_limits(add, environ)
     add("--simulate", action="store_true", help="no guests and links but simulated ones; needs no root")
     add("--hosts", default="", help="the hosts to simulate, a range such as 'mm[1-3]'")
@@ -129,6 +138,8 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         parser.error("--creations must be at least 1")
     if not 0 <= found.cpu_overcommit < math.inf or not 0 <= found.memory_overcommit < math.inf:
         parser.error("--cpu-overcommit and --memory-overcommit must be 0 (no limit) or more")
+    if not 0 < found.file_cache < math.inf:
+        parser.error("--file-cache must be more than 0 GiB")
     if found.max_vms < -1:
         parser.error("--max-vms must be -1 (no limit) or more")
     return Settings(
@@ -147,4 +158,5 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         cpu_overcommit=found.cpu_overcommit,
         memory_overcommit=found.memory_overcommit,
         max_vms=found.max_vms,
+        file_cache_bytes=int(found.file_cache * (1 << 30)),
     )

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shoal.messages.desired import LaunchRecord
 from shoal_worker.core.actions import Action, Create, Destroy, Outcome, Pause, Resume, Settle, VMKey, Work
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.core.diff import failed
-from shoal_worker.hypervisor import Hypervisor, HypervisorBusy, HypervisorError
+from shoal_worker.hypervisor import GuestSpec, Hypervisor, HypervisorBusy, HypervisorError
 from shoal_worker.journal import Entry, Journal
 
 _RETRY_MAX_S = 30.0
@@ -37,7 +38,10 @@ class _Superseded(Exception):
 
 
 class VMTasks:
-    """The work that is going on. `wake` is called whenever some of it has ended."""
+    """The work that is going on. `wake` is called whenever some of it has ended.
+
+    `locate` gives a guest the paths that its files have on this host.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class VMTasks:
         desired: DesiredState,
         journal: Journal,
         *,
+        locate: Callable[[GuestSpec, LaunchRecord], GuestSpec],
         creations: int,
         retry_s: float,
         wake: Callable[[], None],
@@ -54,6 +59,7 @@ class VMTasks:
         self._hypervisor = hypervisor
         self._desired = desired
         self._journal = journal
+        self._locate = locate
         self._retry_s = retry_s
         self._wake = wake
         self._rng = rng
@@ -141,7 +147,7 @@ class VMTasks:
                     if self._draining or record is None or _mark(record) != _mark(work.failed):
                         raise _Superseded
                     try:
-                        await self._hypervisor.create(spec)
+                        await self._hypervisor.create(self._locate(spec, record))
                     except HypervisorBusy:
                         # It may still come to be: the next survey tells, and it is adopted.
                         raise

@@ -13,6 +13,7 @@ from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord
 from shoal.messages.events import Event
 from shoal_orchestrator.core.records import (
     ClusterRecord,
+    FileRecord,
     HostRecord,
     NamespaceRecord,
     PlanChunk,
@@ -42,6 +43,8 @@ def subject_of(record: msgspec.Struct) -> str:
             return subjects.plan_record(record.namespace, record.plan)
         case PlanChunk():
             return subjects.plan_record(record.namespace, record.plan, record.chunk)
+        case FileRecord():
+            return subjects.file_record(record.name)
         case HostRecord():
             return subjects.host_record(record.name)
         case RequestRecord():

@@ -26,7 +26,10 @@ def find_roots(demand: Demand, targets: Collection[str], residents: Residents) -
     wanted = frozenset(targets)
     items = demand.items
     names = [item.names for item in items]
-    if all(names):
+    if demand.single and all(names):
+        found = [(name, number) for number, (name,) in enumerate(names) if name in wanted]
+        queued = {name: (number, number) for name, number in found}
+    elif all(names):
         # the place of a name among all names is its VM's slot
         slots = compress(count(), map(wanted.__contains__, chain.from_iterable(names)))
         places = map(demand.place, slots)
@@ -38,11 +41,11 @@ def find_roots(demand: Demand, targets: Collection[str], residents: Residents) -
             for index, name in enumerate(some)
             if name in wanted
         }
-    found: dict[str, Root | None] = {}
+    ends: dict[str, Root | None] = {}
     for target in targets:
-        if target not in found:
-            _follow(target, items, queued, residents, found)
-    return {target: root for target, root in found.items() if root is not None and target in wanted}
+        if target not in ends:
+            _follow(target, items, queued, residents, ends)
+    return {target: root for target, root in ends.items() if root is not None and target in wanted}
 
 
 def _follow(

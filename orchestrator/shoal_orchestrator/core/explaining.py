@@ -86,7 +86,7 @@ def explain(
     attempt = Attempt(demand, Ledger(views, policy, relative=relative, room_for=demand.total))
     batch, slots = _unit_of(demand, vm)
     if batch is None:
-        notes = (f"`{own.colocate}`, with which it is colocated, does not exist or follows it",)
+        lost = (f"`{own.colocate}`, with which it is colocated, does not exist or follows it",)
         return Explanation(
             vm=vm,
             at=at,
@@ -95,7 +95,7 @@ def explain(
             would_go="",
             policy=policy,
             relative=relative,
-            notes=notes,
+            notes=lost,
             hosts=(),
         )
     own_reasons = (str(reason) for reason in partial.reasons if vm in expand(reason.vms))

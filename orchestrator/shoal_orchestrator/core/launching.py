@@ -21,6 +21,7 @@ from shoal_orchestrator.core.demand import names_of
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.networks import allocate, check_shared, ports_of, vlan_records, vlans_of
 from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
+from shoal_orchestrator.core.stored_files import content_of
 
 #: launch records in one batch, with room for the segments that go with them
 SLICE = 400
@@ -31,7 +32,7 @@ def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig
     """The queue entry for `text`: a name, a range of names, or a number of VMs.
 
     Raises InvalidRequest for bad names and for configurations that are not carried out, Conflict for names and
-    UUIDs that are taken.
+    UUIDs that are taken, NotFound for files that the cluster does not have.
     """
     refused = unsupported(config)
     if refused:
@@ -56,6 +57,7 @@ def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig
         count=count,
         names="" if is_integer(text) else text,
         config=config,
+        files=content_of(model.files, config),
     )
 
 
@@ -158,6 +160,7 @@ def launches(
                         config=config,
                         ports=ports_of(record, vlans, config, instance, ids),
                         plan=plan.plan,
+                        files=entry.files,
                     )
                 )
             number += 1

@@ -16,7 +16,7 @@ from operator import add, attrgetter
 
 from shoal.core.load import Load, Policy, weight
 from shoal.core.ranges import natural_order
-from shoal_orchestrator.core.levels import pour
+from shoal_orchestrator.core.levels import Label, pour
 from shoal_orchestrator.core.placement import UNLIMITED, HostView
 
 #: more than a host can have: no cap, no quota
@@ -51,16 +51,18 @@ class Ledger:
         self.owner: list[str | int] = [""] * len(self.hosts)
         quotas = [host.quota for host in self.hosts]
         #: some host has a quota: vCPUs and memory are kept up to date only then
-        self.limited = any(quota != UNLIMITED for quota in quotas if quota is not UNLIMITED)
+        self.limited = quotas.count(UNLIMITED) < len(quotas)
         self.vcpus = [load.vcpus for load in loads]
         self.memory_mib = [load.memory_mib for load in loads]
-        self._most_vcpus = _mosts([quota.vcpus for quota in quotas])
-        self._most_memory = _mosts([quota.memory_mib for quota in quotas])
-        self._most_vms = _mosts([quota.vms for quota in quotas])
+        none = [UNCAPPED] * len(quotas)
+        self._most_vcpus = _mosts([quota.vcpus for quota in quotas]) if self.limited else none
+        self._most_memory = _mosts([quota.memory_mib for quota in quotas]) if self.limited else none
+        self._most_vms = _mosts([quota.vms for quota in quotas]) if self.limited else none
         #: nothing anywhere stands in the way of a unit without a limit
         self.free = not self.limited and len(self.open) == len(self.hosts)
-        for number, host in enumerate(self.hosts):
-            for limit in host.limits:
+        limits = [host.limits for host in self.hosts]
+        for number, of_host in enumerate(limits) if any(limits) else ():
+            for limit in of_host:
                 self.lower_cap(number, limit.others, limit.vm)
         self._divisors = self._find_divisors(relative=relative)
         self._offsets = [-host.capacity.memory_mib for host in self.hosts] if policy == "memload" else None
@@ -226,16 +228,20 @@ class Ledger:
             self.add(number, many, load, limit, owner)
         return many
 
-    def take(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
+    def take(self, count: int, load: Load, limit: int, owner: int, labels: Sequence[Label]) -> list[Label]:
         """Place `count` equal units of `load.vms` VMs, each on the least loaded host that it fits on.
 
-        `owner` is the number of their batch. Returns the host of each, in order; fewer if at some point none fits.
+        `owner` is the number of their batch. Returns for each its host's label (`labels`, by the number of the
+        host), in order; fewer if at some point none fits.
         """
         if self._divisors is None and count >= len(self.open) * _POUR:
-            return self._take_at_once(count, load, limit, owner)
-        return self._take_one_by_one(count, load, limit, owner)
+            return self._take_at_once(count, load, limit, owner, labels)
+        taken = self._take_one_by_one(count, load, limit, owner)
+        return [labels[number] for number in taken]
 
-    def _take_at_once(self, count: int, load: Load, limit: int, owner: int) -> list[int]:
+    def _take_at_once(
+        self, count: int, load: Load, limit: int, owner: int, labels: Sequence[Label]
+    ) -> list[Label]:
         """As water is poured: only where each unit adds the same to a key."""
         keys = self.keys()
         rooms: dict[int, int] = {}
@@ -244,7 +250,7 @@ class Ledger:
             keys = [keys[number] for number in self.open if room[number] > 0]
             if min(room) < count:
                 rooms = {number: some for number, some in enumerate(room) if some < count}
-        taken, shares = pour(keys, self._step(load), count, self._mask, rooms)
+        taken, shares = pour(keys, self._step(load), count, self._mask, rooms, labels)
         self.add_many(shares, load, limit, owner)
         return taken
 
@@ -301,7 +307,5 @@ class Ledger:
         return (weight(self.policy, load) << self._rank_shift) + (load.vms << self._vms_shift)
 
 
-def _mosts(quotas: Sequence[int]) -> Sequence[int]:
-    if quotas.count(-1) == len(quotas):
-        return [UNCAPPED] * len(quotas)
+def _mosts(quotas: Sequence[int]) -> list[int]:
     return [quota if quota >= 0 else UNCAPPED for quota in quotas]

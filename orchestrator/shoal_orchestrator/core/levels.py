@@ -16,6 +16,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import TypeVar
+
+Label = TypeVar("Label")
 
 #: above every level
 _NEVER = 1 << 200
@@ -25,16 +28,16 @@ Shares = list[tuple[Sequence[int], int]]
 
 
 def pour(
-    keys: Sequence[int], step: int, count: int, mask: int, rooms: Mapping[int, int]
-) -> tuple[list[int], Shares]:
+    keys: Sequence[int], step: int, count: int, mask: int, rooms: Mapping[int, int], labels: Sequence[Label]
+) -> tuple[list[Label], Shares]:
     """Take the lowest `count` offers, fewer if there are no more.
 
     `key & mask` is the number of a host, and `step & mask` is 0; keys are all different. `rooms` says how many
-    offers the hosts make that do not make `count`; it must not be 0 for one of these keys. Returns the hosts' numbers in the order of the
-    offers; and who got how many, in which a host may stand twice.
+    offers the hosts make that do not make `count`; it must not be 0 for one of these keys. Returns the hosts' labels (by
+    number) in the order of the offers; and who got how many, in which a number may stand twice.
     """
     waiting = sorted(keys)
-    taken: list[int] = []
+    taken: list[Label] = []
     #: rests of the hosts that are being filled; levels at which some of them are full
     wet: list[int] = []
     full: dict[int, set[int]] = {}
@@ -71,12 +74,12 @@ def pour(
         )
         rounds = min(change - level, count // len(wet))
         if rounds:
-            taken += [rest & mask for rest in wet] * rounds
+            taken += [labels[rest & mask] for rest in wet] * rounds
             level += rounds
             count -= rounds * len(wet)
         if level < change:
             last = [rest & mask for rest in wet[:count]]
-            taken += last
+            taken += [labels[number] for number in last]
             count = 0
     return taken, [(last, 1), *_shares(came, level, rooms)]
 

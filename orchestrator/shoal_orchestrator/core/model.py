@@ -17,6 +17,7 @@ from shoal.core.ranges import expand, natural_order
 from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord
 from shoal_orchestrator.core.records import (
     ClusterRecord,
+    FileRecord,
     HostRecord,
     NamespaceRecord,
     PlanChunk,
@@ -60,6 +61,7 @@ class Model:
         self.queued_names: dict[str, dict[str, int]] = defaultdict(dict)
         self.plans: dict[str, dict[str, PlanRecord]] = defaultdict(dict)
         self.chunks: dict[tuple[str, str], dict[int, PlanChunk]] = defaultdict(dict)
+        self.files: dict[str, FileRecord] = {}
         self.hosts: dict[str, HostRecord] = {}
         self.requests: dict[str, RequestRecord] = {}
         self.launches: dict[str, dict[str, LaunchRecord]] = defaultdict(dict)
@@ -130,6 +132,8 @@ class Model:
                 self.chunks[record.namespace, record.plan][record.chunk] = record
             case SavedConfig():
                 self.configs[record.namespace][record.name] = record
+            case FileRecord():
+                self.files[record.name] = record
             case HostRecord():
                 self.hosts[record.name] = record
             case RequestRecord():
@@ -161,6 +165,8 @@ class Model:
                 self.chunks[record.namespace, record.plan].pop(record.chunk, None)
             case SavedConfig():
                 self.configs[record.namespace].pop(record.name, None)
+            case FileRecord():
+                self.files.pop(record.name, None)
             case HostRecord():
                 self.hosts.pop(record.name, None)
             case RequestRecord():

@@ -9,8 +9,7 @@ a queue of 100,000 entries is not looked through again and again while a plan is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -100,8 +99,9 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     def by_host(self, items: Sequence[Item]) -> dict[str, list[str]]:
         """Return the names placed on each host, in the order of the items; VMs without names are left out."""
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for name, host in self._pairs(items):
-            found[host].append(name)
+        for item, hosts in zip(items, self.hosts, strict=True):
+            for name, host in zip(item.names, hosts, strict=False):
+                found[host].append(name)
         found.pop("", None)
         return dict(found)
 
@@ -111,7 +111,11 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
         if sum(map(len, names)) == len(names) and () not in names:
             # one VM in each: half the time
             return {name: host for (name,), (host,) in zip(names, self.hosts, strict=True)}
-        return dict(self._pairs(items))
+        found: dict[str, str] = {}
+        for some, hosts in zip(names, self.hosts, strict=True):
+            # VMs without names are passed over: there are more hosts then
+            found.update(zip(some, hosts, strict=False))
+        return found
 
     def left(self) -> list[tuple[int, ...]]:
         """Return for each item which of its VMs are left over."""
@@ -119,11 +123,6 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
             tuple(index for index, host in enumerate(chosen) if not host) if "" in chosen else ()
             for chosen in self.hosts
         ]
-
-    def _pairs(self, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
-        pairs = zip([item.names for item in items], self.hosts, strict=True)
-        # VMs without names are passed over: there are more hosts then
-        return chain.from_iterable([zip(some, hosts, strict=False) for some, hosts in pairs])
 
 
 def after(hosts: Sequence[HostView], items: Sequence[Item], placement: Placement) -> list[HostView]:

@@ -65,10 +65,20 @@ class SavedConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     config: VMConfig
 
 
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the cluster: the content (SHA-256, size in bytes) that its name stands for. `added` is for people."""
+
+    name: str
+    digest: str
+    size: int
+    added: str = ""
+
+
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one `vm launch` queued: `names` is a range, or empty for `count` VMs that are named when launched.
 
-    `plan` names the saved plan that consumes it: then it is not queued any more.
+    `plan` names the saved plan that consumes it: then it is not queued any more. `files` are the cluster's files
+    that it needs, and their digests as they were when it was queued.
     """
 
     namespace: str
@@ -77,6 +87,7 @@ class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     names: str = ""
     config: VMConfig
     plan: str = ""
+    files: dict[str, str] = {}
 
 
 PlanState = Literal["dry-run", "running", "completed"]
@@ -149,6 +160,7 @@ Record = (
     ClusterRecord
     | NamespaceRecord
     | SavedConfig
+    | FileRecord
     | QueueEntry
     | PlanRecord
     | PlanChunk

@@ -154,10 +154,11 @@ def _briefly(attempt: Attempt, batch: Batch, number: int) -> str:
 def _owners(attempt: Attempt) -> dict[int, str]:
     """Return the VM whose limit is the cap of a host, for those that have one: a resident, or one of this plan."""
     ledger = attempt.ledger
+    numbers = {label: number for number, label in enumerate(attempt.labels[:-1])}
     found: dict[int, str] = {}
     for batch in {owner for owner in ledger.owner if isinstance(owner, int)}:
         for slot in attempt.batches[batch].slots:
-            number = attempt.placed[slot]
+            number = numbers.get(attempt.placed[slot], -1)
             if number < 0 or number in found or ledger.owner[number] != batch:
                 continue
             item, index = attempt.demand.item(slot)

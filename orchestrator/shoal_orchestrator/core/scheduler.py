@@ -69,7 +69,6 @@ def place(
     demand = _demand(items, hosts, policy, residents)
     if demand.homeless:
         raise Unplaceable(f"nonexistent colocate VMs: [{', '.join(sorted(demand.homeless))}]")
-    _check_pins(demand, hosts)
     if limit is not None:
         broken = exceeded(limit, limit.used, wanted_by(demand.batches, Load()))
         if broken:
@@ -77,6 +76,7 @@ def place(
     first = _attempt(demand, hosts, policy, relative=relative)
     if spread(first):
         return first.placement()
+    _check_pins(first)
     for method in (pack, search) if first.hopeful() else ():
         another = _attempt(demand, hosts, policy, relative=relative)
         if method(another):
@@ -135,14 +135,11 @@ def _attempt(demand: Demand, hosts: Sequence[HostView], policy: Policy, *, relat
     return Attempt(demand, Ledger(hosts, policy, relative=relative, room_for=demand.total))
 
 
-def _check_pins(demand: Demand, hosts: Sequence[HostView]) -> None:
-    known = {host.name for host in hosts}
-    for batch in demand.batches:
-        missing = set(batch.pins).difference(known)
-        for pin in batch.pins if missing else ():
-            if pin in missing:
-                # the peer's words, which have no place for the reason
-                why = f"VMs {batch.because} must go to `{pin}`, which is not in the namespace"
-                raise Unplaceable(
-                    f"VM scheduled on unknown host: `{pin}`", details=(why,) if batch.because else ()
-                )
+def _check_pins(attempt: Attempt) -> None:
+    lost = attempt.lost_pin()
+    if lost is not None:
+        # the peer's words, which have no place for the reason
+        why = f"VMs {lost.because} must go to `{lost.pins[0]}`, which is not in the namespace"
+        raise Unplaceable(
+            f"VM scheduled on unknown host: `{lost.pins[0]}`", details=(why,) if lost.because else ()
+        )

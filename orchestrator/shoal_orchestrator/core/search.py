@@ -39,7 +39,7 @@ def search(attempt: Attempt) -> bool:
         return False
     at = 0
     for _, batch in free:
-        attempt.write(batch, chosen[at : at + batch.count])
+        attempt.write(batch, [attempt.labels[host] for host in chosen[at : at + batch.count]])
         at += batch.count
     return True
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, compress
+from operator import eq
 from typing import NamedTuple
 
 import msgspec
@@ -154,21 +155,21 @@ def _tell_apart(items: Sequence[Item]) -> tuple[_Groups, _Groups, _Groups]:
     )
     columns = [column for column in sizes if column.count(column[0]) < len(column)]
     everything = range(len(items))
-    pinned = _having(schedule)
-    bound = _having(colocate)
+    pinned, bound = _having(schedule), _having(colocate)
     free: Sequence[int] = everything
-    if pinned or bound:
-        if not set(pinned).isdisjoint(bound):
-            raise InvalidRequest("cannot specify schedule and colocate in the same config")
-        taken = bytearray(len(items))
-        for number in chain(pinned, bound):
-            taken[number] = 1
-        free = [number for number in everything if not taken[number]]
+    if pinned and bound and not set(pinned).isdisjoint(bound):
+        raise InvalidRequest("cannot specify schedule and colocate in the same config")
+    if len(pinned) == len(items):
+        free = ()
+    elif pinned or bound:
+        # equal only where both are empty
+        free = list(compress(everything, map(eq, schedule, colocate)))
     return _group(free, columns), _group(pinned, columns), _group(bound, [colocate, *columns])
 
 
-def _having(column: Sequence[str]) -> list[int]:
-    return [number for number, text in enumerate(column) if text] if any(column) else []
+def _having(column: Sequence[str]) -> Sequence[int]:
+    having = list(compress(range(len(column)), column)) if any(column) else ()
+    return range(len(column)) if len(having) == len(column) else having
 
 
 def _group(numbers: Sequence[int], columns: Sequence[Sequence[object]]) -> _Groups:
@@ -187,8 +188,10 @@ def _group(numbers: Sequence[int], columns: Sequence[Sequence[object]]) -> _Grou
 
 
 def _pins(demand: Demand, slots: Sequence[int]) -> Sequence[str]:
+    items = demand.items
+    if len(slots) == len(items) and demand.single:
+        return [item.schedule for item in items]
     if demand.single:
-        items = demand.items
         return [items[slot].schedule for slot in slots]
     return [demand.item(slot)[0].schedule for slot in slots]
 

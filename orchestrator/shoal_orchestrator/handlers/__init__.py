@@ -7,6 +7,7 @@ from typing import Any
 
 from shoal.messages.base import Reply, Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.hosts import (
     AddHosts,
     DrainHosts,
@@ -42,6 +43,8 @@ from shoal.messages.vlans import (
 )
 from shoal.messages.vms import (
     ClearTags,
+    ConnectNet,
+    DisconnectNet,
     FlushVMs,
     KillVMs,
     LaunchVMs,
@@ -54,9 +57,11 @@ from shoal_orchestrator.handlers import (
     carrying_out,
     configs,
     draining,
+    files,
     hosts,
     limits,
     namespaces,
+    nets,
     queue,
     schedule,
     taps,
@@ -107,9 +112,15 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     StopVMs: vms.stop_vms,
     KillVMs: vms.kill_vms,
     FlushVMs: vms.flush_vms,
+    ConnectNet: nets.connect_net,
+    DisconnectNet: nets.disconnect_net,
     TagVMs: vms.tag_vms,
     ClearTags: vms.clear_tags,
     ListTaps: taps.list_taps,
     CreateTap: taps.create_tap,
     DeleteTap: taps.delete_tap,
+    ListFiles: files.list_files,
+    PutFile: files.put_file,
+    GetFile: files.get_file,
+    DeleteFile: files.delete_file,
 }

@@ -213,10 +213,10 @@ async def carry_out(
     changes: Changes,
     changed: list[LaunchRecord],
     failures: list[Failure],
-    wanted: State,
+    wanted: State | None,
     verb: str,
 ) -> Changed:
-    """Commit new revisions, wait for the hosts, and tell what came of it."""
+    """Commit new revisions, wait for the hosts, and tell what came of it. `wanted` None: any state is fine."""
     if changes:
         await call.commit(changes)
         total = len(changed)
@@ -239,8 +239,8 @@ def _raised(failure: Failure) -> ShoalError:
     return error_class(failure.kind)(failure.message, details=failure.details)
 
 
-def outcome(leader: Leader, record: LaunchRecord, wanted: State) -> Failure | None:
-    """Why a VM is not what was asked for; None if it is."""
+def outcome(leader: Leader, record: LaunchRecord, wanted: State | None) -> Failure | None:
+    """Why a VM is not what was asked for; None if it is. `wanted` None: any state is fine."""
     current = leader.model.launches[record.namespace].get(record.name)
     if current is None or current.revision > record.revision:
         what = "removed" if current is None else f"changed to {current.power}"
@@ -252,6 +252,8 @@ def outcome(leader: Leader, record: LaunchRecord, wanted: State) -> Failure | No
     if host_state in ("suspect", "lost"):
         text = f"{{vm}}: host {record.host} is {host_state}; it carries this out when it is back"
         return _state_error(record, text)
+    if wanted is None:
+        return None
     message = f"{record.name}: {seen.reason or f'is {seen.state}, not {wanted}'}"
     return Failure(kind="Refused", code=409, message=message)
 

@@ -5,7 +5,7 @@ This module refuses to know NATS: `connection` and `streams` are the real thing;
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -141,4 +141,50 @@ class StateStream(Protocol):
 
     async def publish_event(self, event: Event) -> int:
         """Store an event; the same `id` again is stored once. Returns its sequence."""
+        ...
+
+
+class Unfinished(NamedTuple):
+    """Parts of content that nothing describes: it is being sent, or its sending was broken off."""
+
+    upload: str
+    parts: int
+
+
+class BlobStore(Protocol):
+    """Content by its SHA-256 (64 hexadecimal digits). It is never held in memory as a whole."""
+
+    async def ensure(self, *, replicas: int) -> None:
+        """Create the store. StoreUnavailable without JetStream."""
+        ...
+
+    async def find(self, digest: str) -> int | None:
+        """The size of the content in bytes, or None when it is not there."""
+        ...
+
+    async def put(self, digest: str, parts: AsyncIterable[bytes], *, label: str) -> int:
+        """Store content and return its size; `label` names it for people. All or nothing, also when cancelled.
+
+        Conflict when it has another digest, StoreUnavailable when the store does not take it.
+        """
+        ...
+
+    def read(self, digest: str) -> AsyncGenerator[bytes, None]:
+        """The content, part by part. NotFound when it is not there; Damaged, at its end, when it is not that content."""
+        ...
+
+    async def digests(self) -> list[str]:
+        """All content that is there."""
+        ...
+
+    async def delete(self, digest: str) -> None:
+        """Remove content; nothing happens if it is not there."""
+        ...
+
+    async def unfinished(self) -> list[Unfinished]:
+        """What is there and belongs to no content."""
+        ...
+
+    async def abandon(self, upload: str) -> None:
+        """Remove what a sending left behind."""
         ...

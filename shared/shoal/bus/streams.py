@@ -1,7 +1,7 @@
 """The JetStream side of the bus: the state stream, atomic batches, batched direct get, events.
 
-Refuses to know what records mean. nats-py has no call for atomic batches (ADR-50) nor for batched direct gets
-(ADR-31): both are a few headers, spelled here.
+Refuses to know what records mean. nats-py has no call for atomic batches (ADR-50): they are a few headers, spelled
+here.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nats.js.api import RePublish, RetentionPolicy, StorageType, StreamConfig
 
 from shoal import subjects
 from shoal.bus.connection import NatsBus
+from shoal.bus.direct import read_page
 from shoal.bus.protocol import Conflicted, Event, Fenced, Message, Stored, Write
 from shoal.errors import StoreUnavailable, TimedOut, Unavailable
 
 WRITE_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 5.0
 MAX_BATCH = 1000
 READ_BATCH = 1000
 #: what a page of a direct get may weigh, well under the client's pending limit
@@ -111,37 +111,18 @@ class JetStreamState:
         found: list[Stored] = []
         sequence = 1
         while True:
-            page, pending = await self._read_page(subjects_filter, sequence)
-            found.extend(page)
-            if not page or not pending:
+            page = await read_page(
+                self._bus,
+                subjects.STATE_STREAM,
+                subjects_filter,
+                sequence,
+                batch=READ_BATCH,
+                max_bytes=READ_BYTES,
+            )
+            found.extend(page.items)
+            if not page.items or not page.more:
                 return found
-            sequence = page[-1].sequence + 1
-
-    async def _read_page(self, subjects_filter: str, sequence: int) -> tuple[list[Stored], bool]:
-        request = {
-            "seq": sequence,
-            "batch": READ_BATCH,
-            "max_bytes": READ_BYTES,
-            "next_by_subj": subjects_filter,
-        }
-        page: list[Stored] = []
-        async with self._bus.answers(
-            f"$JS.API.DIRECT.GET.{subjects.STATE_STREAM}",
-            json.dumps(request).encode(),
-            silence_s=READ_TIMEOUT_S,
-        ) as answers:
-            async for message in answers:
-                status = message.headers.get("Status")
-                if status == "404":
-                    return page, False
-                if status == "204":
-                    return page, int(message.headers.get("Nats-Num-Pending", "0")) > 0
-                if status:
-                    raise StoreUnavailable(
-                        f"cannot read `{subjects_filter}`: {message.headers.get('Description', status)}"
-                    )
-                page.append(_stored(message))
-        return page, False  # pragma: no cover  (the loop ends by an end-of-batch or a time-out)
+            sequence = page.items[-1].sequence + 1
 
     async def get(self, subject: str) -> Stored | None:
         """The last message of one subject, or None. Asks the stream's leader, never a replica that lags."""
@@ -200,10 +181,6 @@ class JetStreamState:
     async def publish_event(self, event: Event) -> int:
         """Store an event once."""
         return _sequence(await self._ask(event.subject, event.body, {"Nats-Msg-Id": event.id}), event.subject)
-
-
-def _stored(message: Message) -> Stored:
-    return Stored(message.headers["Nats-Subject"], int(message.headers["Nats-Sequence"]), message.body)
 
 
 def _sequence(answer: Message, subject: str) -> int:

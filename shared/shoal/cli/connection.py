@@ -25,6 +25,8 @@ class Connection:
 
     def __init__(self, server: str, *, timeout_s: float | None, stderr: TextIO) -> None:
         self._server = server
+        #: how long a command may take; None: as long as it takes
+        self.timeout_s = timeout_s
         self._limits: dict[str, Any] = {} if timeout_s is None else {"timeout_s": timeout_s}
         self._stderr = stderr
         self._stack = AsyncExitStack()
@@ -41,17 +43,18 @@ class Connection:
     async def call(self, namespace: str, request: Request[Any]) -> Reply:
         """Send a request and wait for its reply, with progress on stderr. Raises ShoalError."""
         async with progress_on(self._stderr) as progress:
-            client = await self._connected()
+            client = await self.client()
             reply: Reply = await client.call(request, namespace=namespace, progress=progress, **self._limits)
         return reply
 
     async def ask(self, namespace: str, request: Request[Any], timeout_s: float) -> Reply:
         """Send a request quietly, for completion. Raises ShoalError."""
-        client = await self._connected()
+        client = await self.client()
         reply: Reply = await client.call(request, namespace=namespace, timeout_s=timeout_s)
         return reply
 
-    async def _connected(self) -> Client:
+    async def client(self) -> Client:
+        """The client, connected. Raises Unavailable."""
         if self._client is None:
             from shoal.client import connect  # noqa: PLC0415  # imports nats: 120 ms
 

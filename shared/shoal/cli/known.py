@@ -49,6 +49,8 @@ class KnownValues:
         source = _SOURCES.get(field)
         if field == "name" and list(before) in (["namespace"], ["clear", "namespace"]):
             source = (("namespace",), "namespace", ())
+        if field == "name" and list(before[:1]) == ["file"]:
+            source = (("file", "list"), "name", ())
         if source is None:
             return ()
         words, column, also = source

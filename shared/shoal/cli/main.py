@@ -18,6 +18,7 @@ from shoal.cli.connection import Connection
 from shoal.cli.options import DEFAULT_SERVER, HELP, Options, parse_options, parse_read
 from shoal.cli.printing import Printer
 from shoal.cli.script import ScriptReader, read_script
+from shoal.cli.transfers import Transfers
 from shoal.console.modifiers import Settings
 from shoal.console.session import DEFAULT_NAMESPACE, Session, console_grammar
 from shoal.errors import InvalidRequest, ShoalError
@@ -73,6 +74,7 @@ async def _run(options: Options, printer: Printer) -> int:
             version=version(),
             read=reader,
             shell=run_program,
+            transfer=Transfers(connection, sys.stderr),
         )
         if read is not None:
             outcome = await read_script(reader, session, read.file, check=read.check)

@@ -1,4 +1,4 @@
-"""The verbs that are programs of their own: the daemons, a cluster on one machine, the small guest.
+"""The verbs that are programs of their own: the daemons, a cluster on one machine, the small guest, the planner.
 
 This module refuses to know what they do: it becomes `python -m …`. The library never imports the daemons.
 """
@@ -20,9 +20,10 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "guest": ("shoal_worker.guest",),
     "worker": ("shoal_worker",),
     "orchestrator": ("shoal_orchestrator",),
+    "plan": ("shoal_orchestrator.offline",),
 }
 #: first words that a later version will know
-LATER = ("plan", "doctor")
+LATER = ("doctor",)
 
 
 def command_line(words: Sequence[str]) -> list[str]:

@@ -40,10 +40,10 @@ class NotYet(Request[Done], frozen=True, kw_only=True):
     words: ClassVar[tuple[str, ...]] = (
         *("bridge [arguments...]", "capture [arguments...]", "clear all", "clear capture [arguments...]"),
         *("clear qos [arguments...]", "clear tap mirror [arguments...]", "disk [arguments...]"),
-        *("file [arguments...]", "mesh send [arguments...]"),
+        "mesh send [arguments...]",
         *("ns recovery [arguments...]", "ns run [arguments...]", "ns save [arguments...]"),
         *("qos [arguments...]", "tap mirror [arguments...]", "vm cdrom [arguments...]"),
-        *("vm hotplug [arguments...]", "vm net [arguments...]", "vm qmp [arguments...]"),
+        *("vm hotplug [arguments...]", "vm net add [arguments...]", "vm qmp [arguments...]"),
         *("vm save [arguments...]", "vm screenshot [arguments...]", "vm top"),
     )
 

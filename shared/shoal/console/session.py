@@ -1,7 +1,7 @@
 """A session of the command language: one line after another, from the words to the text that answers them.
 
-This module refuses to know the bus, the terminal, files and programs: requests go through `call`, and `read` and
-`shell` are carried out by whoever made the session.
+This module refuses to know the bus, the terminal, files and programs: requests go through `call`, and `read`,
+`shell`, `file put` and `file get` are carried out by whoever made the session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from shoal.console.peer import PEER_COMMANDS, NotSupported, NotYet, WithoutEffec
 from shoal.console.tables import View
 from shoal.errors import InvalidRequest, ShoalError
 from shoal.grammar import Grammar, Match, join, split
-from shoal.messages.base import Failure, Request, Table
+from shoal.messages.base import Failure, Reply, Request, Table
+from shoal.messages.files import GetFile, PutFile
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
 
 DEFAULT_NAMESPACE = "minimega"
@@ -29,6 +30,8 @@ _HISTORY = 10_000
 Read = Callable[["Session", str, bool], Awaitable[Outcome]]
 #: `shell PROGRAM …`: runs it and returns what it printed; raises ShoalError
 Run = Callable[[Sequence[str]], Awaitable[str]]
+#: `file put` and `file get`: carries content between the cluster and where the prompt runs; raises ShoalError
+Transfer = Callable[[PutFile | GetFile], Awaitable[Reply]]
 
 
 def console_grammar(commands: Sequence[type[Request[Any]]]) -> Grammar:
@@ -81,6 +84,7 @@ class Session:
         host: str = "",
         read: Read | None = None,
         shell: Run | None = None,
+        transfer: Transfer | None = None,
     ) -> None:
         self.grammar = grammar
         self.namespace = namespace
@@ -93,6 +97,7 @@ class Session:
         self._host = host
         self._read = read
         self._shell = shell
+        self._transfer = transfer
 
     async def run(self, line: str) -> Outcome:
         """Carry out a line as it was typed. Never raises ShoalError: errors are part of the outcome."""
@@ -136,6 +141,12 @@ class Session:
             return Answer(self.settings)
         if match.command in LOCAL_COMMANDS:
             return await self._local(request, namespace)
+        if isinstance(request, (PutFile, GetFile)):
+            if self._transfer is None:
+                raise InvalidRequest(
+                    f"cannot {request.verb} a file here: `file {request.verb}` works at a prompt and in scripts"
+                )
+            return answer_of(await self._transfer(request), self.settings)
         return await self._send(request, namespace)
 
     async def _around(self, request: Request[Any], inner: Match, namespace: str) -> Answer:

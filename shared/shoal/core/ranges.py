@@ -9,8 +9,9 @@ This module refuses to know what the names are for and whether they are valid on
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
-from operator import lt
+from operator import le, lt
 from typing import TYPE_CHECKING
 
 from shoal.errors import InvalidRequest
@@ -43,7 +44,35 @@ def natural_key(name: str) -> NaturalKey:
 def natural_order(names: Iterable[str]) -> list[str]:
     """Return the names sorted as people count."""
     listed = list(names)
+    if _is_counted(listed):
+        return listed
     return _count_numbers(listed) or sorted(listed, key=natural_key)
+
+
+def _is_counted(names: Sequence[str]) -> bool:
+    """Tell whether names that are alike but for a number at their end, without leading zeros, ascend already.
+
+    As most lists of hosts do. No number is read: of equally long ones the order is that of the texts.
+    """
+    if not names:
+        return True
+    prefix = names[0].rstrip("0123456789")
+    ends = "".join([name.removeprefix(prefix) for name in names])
+    if not (ends.isascii() and ends.isdigit()) or len("".join(names)) != len(ends) + len(prefix) * len(names):
+        return False
+    lengths = list(map(len, names))
+    if not all(map(le, lengths, lengths[1:])) or lengths[0] == len(prefix):
+        return False
+    start = 0
+    while start < len(names):
+        stop = bisect_right(lengths, lengths[start], start)
+        alike = names[start:stop]
+        if alike[0][len(prefix)] == "0" and lengths[start] > len(prefix) + 1:
+            return False
+        if not all(map(lt, alike, alike[1:])):
+            return False
+        start = stop
+    return True
 
 
 def _count_numbers(names: Sequence[str]) -> list[str]:
@@ -56,7 +85,7 @@ def _count_numbers(names: Sequence[str]) -> list[str]:
     lowest, highest = min(names), max(names)
     alike = next((at for at, (a, b) in enumerate(zip(lowest, highest, strict=False)) if a != b), len(lowest))
     prefix = lowest[:alike].rstrip("0123456789")
-    ends = [name[len(prefix) :] for name in names]
+    ends = [name.removeprefix(prefix) for name in names]
     written = "".join(ends)
     if not (written.isascii() and written.isdigit()) or not 0 < max(map(len, ends)) <= _COUNTABLE:
         return []
@@ -79,6 +108,9 @@ def expand(text: str, *, limit: int = DEFAULT_LIMIT) -> list[str]:
     """
     if not text:
         return []
+    if "," not in text and "[" not in text and "]" not in text and limit > 0:
+        # one name: most entries of a long queue
+        return [text]
     _check_brackets(text)
     names: list[str] = []
     position = 0

@@ -32,18 +32,12 @@ def to_words(config: VMConfig) -> list[list[str]]:
 
 
 def unsupported(config: VMConfig) -> list[str]:
-    """Return the fields that forbid a launch, by name and with the reason where the name alone does not tell it.
+    """Return the names of the fields that forbid a launch.
 
-    Files are named by their absolute path on the host; of the peer's fields, those for containers never matter.
+    Of the peer's fields, those for containers never matter.
     """
     wanted = [field for field in FIELDS if field.matters or field.name in NOT_YET]
-    found = [field.name for field in wanted if not is_default(config, field)]
-    paths = [(name, getattr(config, name)) for name in ("cdrom", "kernel", "initrd")]
-    paths += [("disks", disk.path) for disk in config.disks]
-    found += [
-        f"{name} `{path}` (not an absolute path)" for name, path in paths if path and not path.startswith("/")
-    ]
-    return sorted(found)
+    return sorted(field.name for field in wanted if not is_default(config, field))
 
 
 def _section(section: str, config: VMConfig) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from shoal.messages.base import Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.hosts import (
     AddHosts,
     DrainHosts,
@@ -41,6 +42,8 @@ from shoal.messages.vlans import (
 )
 from shoal.messages.vms import (
     ClearTags,
+    ConnectNet,
+    DisconnectNet,
     FlushVMs,
     KillVMs,
     LaunchVMs,
@@ -86,6 +89,8 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     StopVMs,
     KillVMs,
     FlushVMs,
+    ConnectNet,
+    DisconnectNet,
     TagVMs,
     ClearTags,
     ListTaps,
@@ -95,4 +100,8 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     DrainHosts,
     ResumeHosts,
     ListMesh,
+    ListFiles,
+    PutFile,
+    GetFile,
+    DeleteFile,
 )

@@ -44,6 +44,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `instance` is random, chosen when the plan is saved, and never used again; every change raises `revision`.
     `incarnation` is the host's for which the record was written. `uuid` is the guest's.
+    `files` are the cluster's files that it needs: name → SHA-256, fixed for good.
     """
 
     namespace: str
@@ -58,6 +59,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     config: VMConfig
     ports: tuple[Port, ...] = ()
     plan: str = ""
+    files: dict[str, str] = {}
 
 
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

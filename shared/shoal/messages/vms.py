@@ -91,6 +91,40 @@ class FlushVMs(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
     target: str = ""
 
 
+class ConnectNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
+    """Plug an interface of VMs, running or not, into another VLAN; without a bridge, of the bridge that it is on.
+
+    Interfaces are numbered from 0.
+
+    Example: vm net connect web1 0 DMZ
+    """
+
+    noun: ClassVar[str] = "vm"
+    verb: ClassVar[str] = "net-connect"
+    words: ClassVar[tuple[str, ...]] = ("vm net connect <target> <index> <vlan> [bridge]",)
+    reply: ClassVar[type[Reply]] = Changed
+
+    target: str
+    index: int
+    vlan: str
+    bridge: str = ""
+
+
+class DisconnectNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
+    """Unplug an interface of VMs; `vm net connect` plugs it in again.
+
+    Example: vm net disconnect web1 0
+    """
+
+    noun: ClassVar[str] = "vm"
+    verb: ClassVar[str] = "net-disconnect"
+    words: ClassVar[tuple[str, ...]] = ("vm net disconnect <target> <index>",)
+    reply: ClassVar[type[Reply]] = Changed
+
+    target: str
+    index: int
+
+
 class TagVMs(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     """Show the tags of VMs, or one of them, or set one.
 

@@ -72,7 +72,9 @@ def _actions(
     if record.power in ("off", "gone"):
         return _end(record, guest, outcome)
     if guest is not None and alive(guest):
-        return _steer(record, guest, outcome)
+        steps = _steer(record, guest, outcome)
+        # Plugged in elsewhere and nothing else: that is not done before its new segment is there.
+        return [] if waits and all(isinstance(step, Settle) for step in steps) else steps
     settled = outcome is not None and outcome.revision == record.revision
     if outcome is not None and not outcome.ended:
         return [Settle(_ended(record, guest, outcome))]
