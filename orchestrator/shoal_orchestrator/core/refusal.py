@@ -50,7 +50,7 @@ def unplaceable(attempt: Attempt) -> Unplaceable:
     details = [str(reason) for reason in reasons(attempt)]
     headline = _headline(attempt)
     if not headline:
-        vms = fold_slots(attempt.demand, [slot for _, slots in attempt.left for slot in slots])
+        vms = _fold_left(attempt, range(len(attempt.left)))
         headline = f"no host has room for {vms}: {details[0].split(': ', 1)[1]}"
     return Unplaceable(headline, details=tuple(details))
 
@@ -61,27 +61,40 @@ def reasons(attempt: Attempt) -> list[Reason]:
     If that takes more than `LINES` lines, numbers are left out, so that more hosts have the same reason. What is
     still beyond is counted, and named in the last line.
     """
-    found = _find(attempt, brief=False)
-    if len(found) > LINES:
-        found = _find(attempt, brief=True)
-    if len(found) <= LINES:
-        return found
-    rest = fold_slots(attempt.demand, [slot for _, slots in attempt.left for slot in slots])
-    return [*found[:LINES], Reason(rest, "", f"and {len(found) - LINES} more reasons like these")]
+    lines = _find(attempt, brief=False)
+    if len(lines) > LINES:
+        lines = _find(attempt, brief=True)
+    folded: dict[tuple[int, ...], str] = {}
+    found: list[Reason] = []
+    for (because, hosts, why), groups in list(lines.items())[:LINES]:
+        key = tuple(groups)
+        if key not in folded:
+            # the same VMs have several reasons, on several hosts
+            folded[key] = _fold_left(attempt, groups)
+        found.append(Reason(folded[key], fold(hosts), why, because))
+    if len(lines) > LINES:
+        everybody = _fold_left(attempt, range(len(attempt.left)))
+        found.append(Reason(everybody, "", f"and {len(lines) - LINES} more reasons like these"))
+    return found
 
 
-def _find(attempt: Attempt, *, brief: bool) -> list[Reason]:
+def _fold_left(attempt: Attempt, groups: Iterable[int]) -> str:
+    return fold_slots(attempt.demand, [slot for group in groups for slot in attempt.left[group][1]])
+
+
+def _find(attempt: Attempt, *, brief: bool) -> dict[tuple[str, tuple[str, ...], str], list[int]]:
+    """Return (because, hosts, reason) → who was left over for it, by number."""
     ledger = attempt.ledger
     owners = {} if brief else _owners(attempt)
-    lines: dict[tuple[str, str, str], list[int]] = {}
+    lines: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
     asked = 0
-    for batch, slots in attempt.left:
+    for group, (batch, _) in enumerate(attempt.left):
         because = (batch.because or "schedule") if batch.pins else ""
         hosts: dict[str, list[str]] = {}
         if batch.pins and batch.pins[0] not in ledger.index:
             hosts["is not in the namespace"] = [batch.pins[0]]
         elif asked > PAIRS:
-            lines.setdefault((because, "", "left over too, for reasons like these"), []).extend(slots)
+            lines.setdefault((because, (), "left over too, for reasons like these"), []).append(group)
         else:
             candidates = _candidates(attempt, batch)
             asked += len(candidates)
@@ -89,11 +102,8 @@ def _find(attempt: Attempt, *, brief: bool) -> list[Reason]:
                 why = _briefly(attempt, batch, number) if brief else why_not(attempt, batch, number, owners)
                 hosts.setdefault(why, []).append(ledger.names[number])
         for why, names in hosts.items():
-            lines.setdefault((because, fold(names), why), []).extend(slots)
-    return [
-        Reason(fold_slots(attempt.demand, slots), hosts, why, because)
-        for (because, hosts, why), slots in lines.items()
-    ]
+            lines.setdefault((because, tuple(names), why), []).append(group)
+    return lines
 
 
 def _headline(attempt: Attempt) -> str:
