@@ -72,6 +72,8 @@ def _count(text: str) -> int:
 
 def _check_free(model: Model, namespace: str, names: Sequence[str]) -> None:
     existing, queued = model.launches[namespace], model.queued_names[namespace]
+    if existing.keys().isdisjoint(names) and queued.keys().isdisjoint(names):
+        return
     for name in names:
         if name in existing:
             raise Conflict(f"vm already exists with name `{name}`")
