@@ -55,3 +55,5 @@ def test_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (root / PROBE).parent.mkdir(parents=True)
     (root / PROBE).write_text("probe")
     share_probe(root, tmp_path / "file")
+    assert (root / PROBE).read_text() == "probe"
+    assert (tmp_path / "file").read_text() == ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.planner_cases import hosts, planned, vms
 
 from shoal.core.load import Capacity, Load, Policy, Quota
 from shoal.core.ranges import expand, fold
 from shoal.errors import Refused, Unplaceable
-from shoal_orchestrator.core.check import check
 from shoal_orchestrator.core.placement import (
     CoscheduleLimit,
     HostView,
@@ -20,24 +20,6 @@ from shoal_orchestrator.core.placement import (
 )
 from shoal_orchestrator.core.refusal import LINES
 from shoal_orchestrator.core.scheduler import Partial, place, place_some
-
-
-def hosts(names: str, **changes: Any) -> list[HostView]:
-    return [
-        HostView(name=name, **{"capacity": Capacity(cpus=4, memory_mib=8192), **changes})
-        for name in expand(names)
-    ]
-
-
-def vms(names: str, **changes: Any) -> Item:
-    return Item(names=tuple(expand(names)), **changes)
-
-
-def planned(items: list[Item], views: list[HostView], **arguments: Any) -> dict[str, str]:
-    placement = place(items, views, **arguments)
-    checked = {key: arguments[key] for key in ("residents", "limit") if key in arguments}
-    assert check(placement, items, views, **checked) == []
-    return {host: fold(names) for host, names in placement.by_host(items).items()}
 
 
 def refused(items: list[Item], views: list[HostView], **arguments: Any) -> Unplaceable:

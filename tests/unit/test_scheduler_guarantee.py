@@ -200,6 +200,7 @@ def test_limits_alone_are_solved_at_any_size(monkeypatch: pytest.MonkeyPatch) ->
     """Single VMs with any coschedule limits, free ones and pinned ones: exact without the search."""
     monkeypatch.setattr(scheduler, "search", lambda _: False)
     rng = Random("limits")
+    placed = []
     for _ in range(4_000):
         views = [
             HostView(
@@ -216,17 +217,22 @@ def test_limits_alone_are_solved_at_any_size(monkeypatch: pytest.MonkeyPatch) ->
             items.append(
                 Item(names=(f"v{number}",), coschedule=limit, vcpus=rng.choice((1, 2)), schedule=pin)
             )
-        agree(items, views)
+        placed.append(agree(items, views))
+    assert 800 < sum(placed) < 3200, "both outcomes are tried often"
 
 
 def test_one_host_and_one_shape_are_solved_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything on one host, or equal VMs without limits on hosts with quotas and limits: exact without search."""
     monkeypatch.setattr(scheduler, "search", lambda _: False)
     rng = Random("one")
+    on_one_host, of_one_shape = [], []
     for _ in range(1_500):
-        agree(random_items(rng, 4, 2, constrained=True), random_views(rng, 1, constrained=True))
+        views = random_views(rng, 1, constrained=True)
+        on_one_host.append(agree(random_items(rng, 4, 2, constrained=True), views))
         item = random_items(rng, 1, 6, constrained=False)
-        agree(item, random_views(rng, 3, constrained=True))
+        of_one_shape.append(agree(item, random_views(rng, 3, constrained=True)))
+    assert 150 < sum(on_one_host) < 1350, "both outcomes are tried often"
+    assert 150 < sum(of_one_shape) < 1350, "both outcomes are tried often"
 
 
 @pytest.mark.parametrize(("hosts", "units"), [(1, 40), (2, 16), (3, 10), (4, 8), (10, 5)])
