@@ -5,7 +5,7 @@ This module refuses to know how hosts are chosen among those that fit: it asks t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -86,7 +86,7 @@ def explain(
     attempt = Attempt(demand, Ledger(views, policy, relative=relative, room_for=demand.total))
     batch, slots = _unit_of(demand, vm)
     if batch is None:
-        lost = (f"`{own.colocate}`, with which it is colocated, does not exist or follows it",)
+        lost = f"`{own.colocate}`, with which it is colocated, does not exist or follows it"
         return Explanation(
             vm=vm,
             at=at,
@@ -95,20 +95,9 @@ def explain(
             would_go="",
             policy=policy,
             relative=relative,
-            notes=lost,
-            hosts=(),
+            notes=(lost,),
         )
     own_reasons = (str(reason) for reason in partial.reasons if vm in expand(reason.vms))
-    notes = () if would_go else tuple(own_reasons)
-    ledger = attempt.ledger
-    pin = batch.pins[0] if batch.pins else ""
-    verdicts: list[HostVerdict] = []
-    for number in sorted(range(len(views)), key=ledger.keys().__getitem__):
-        view = ledger.hosts[number]
-        reason = "" if ledger.room(number, batch.load, batch.limit) else why_not(attempt, batch, number)
-        if pin and view.name != pin:
-            reason = f"must go to `{pin}` ({batch.because or 'schedule'})"
-        verdicts.append(_verdict(view, policy, relative, reason))
     return Explanation(
         vm=vm,
         at=at,
@@ -117,9 +106,21 @@ def explain(
         would_go=would_go,
         policy=policy,
         relative=relative,
-        notes=notes,
-        hosts=tuple(verdicts),
+        notes=() if would_go else tuple(own_reasons),
+        hosts=tuple(_verdicts(attempt, batch, policy, relative=relative)),
     )
+
+
+def _verdicts(attempt: Attempt, batch: Batch, policy: Policy, *, relative: bool) -> Iterator[HostVerdict]:
+    """Judge each host for a unit of the batch, in the order in which hosts are tried."""
+    ledger = attempt.ledger
+    pin = batch.pins[0] if batch.pins else ""
+    for number in sorted(range(len(ledger.hosts)), key=ledger.keys().__getitem__):
+        view = ledger.hosts[number]
+        reason = "" if ledger.room(number, batch.load, batch.limit) else why_not(attempt, batch, number)
+        if pin and view.name != pin:
+            reason = f"must go to `{pin}` ({batch.because or 'schedule'})"
+        yield _verdict(view, policy, relative, reason)
 
 
 def _without(host: HostView, vm: str, load: Load) -> HostView:
