@@ -60,6 +60,9 @@ def test_an_unplugged_interface_remembers_its_bridge() -> None:
     port = disconnected(VM, 1).ports[1]
     assert (port.vlan, port.vni, port.segment, port.alias) == (0, 0, "", "")
     assert (port.bridge, port.tap, port.mac) == ("mega_bridge", "sht-a-1", PORTS[1].mac)
+    # on a private bridge too: nothing of the tunnel's segment is left
+    port = disconnected(VM, 0).ports[0]
+    assert (port.vlan, port.vni, port.segment, port.alias, port.bridge) == (0, 0, "", "", "lan")
 
 
 @pytest.mark.parametrize("index", [-1, 2])
