@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from shoal.core.ids import Ids
-from shoal.errors import NotFound
+from shoal.errors import NotFound, Unavailable
 from shoal.messages.base import Reply
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.model import Model
@@ -23,6 +23,7 @@ from shoal_orchestrator.event_log import EventLog
 from shoal_orchestrator.file_shelf import FileShelf
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.store import Store
+from shoal_orchestrator.workers import Workers
 
 LOG = structlog.get_logger("shoal.leader")
 #: outcomes of requests that are kept
@@ -41,11 +42,13 @@ class Leader:
         inventory: HostInventory,
         events: EventLog,
         shelf: FileShelf,
+        workers: Workers,
         ids: Ids,
         spawn: Spawn,
     ) -> None:
         self.store = store
         self.shelf = shelf
+        self.workers = workers
         self.inventory = inventory
         self.events = events
         self.ids = ids
@@ -136,6 +139,15 @@ class Call:
         #: a predecessor began to carry this request out: what is already as asked for is no error
         self.repeat = known is not None
         self._slot = known.slot if known else -1
+
+    async def once(self, look: str) -> None:
+        """Write down that this is begun, where doing it twice would show. `look` tells how to see what was done.
+
+        Unavailable when a predecessor began it: nobody knows whether it was done.
+        """
+        if self.repeat:
+            raise Unavailable(f"an orchestrator ended while it did this, and it may be done: {look}")
+        await self.commit(Changes())
 
     async def commit(self, changes: Changes, reply: Reply | None = None, *, plan: str = "") -> None:
         """Store changes, and in the same batch that this request made them, so that a repeat does not.

@@ -31,6 +31,7 @@ from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.leader import Leader
 from shoal_orchestrator.settings import Settings
 from shoal_orchestrator.store import Store
+from shoal_orchestrator.workers import Workers
 
 LOG = structlog.get_logger("shoal.orchestrator")
 DESCRIPTION = "Shoal: pools hosts into namespaces and launches virtual machines in them"
@@ -81,7 +82,13 @@ class Orchestrator:
         inventory = HostInventory(self._bus, store, spawn)
         shelf = FileShelf(self._blobs, store.model)
         leader = Leader(
-            store=store, inventory=inventory, events=events, shelf=shelf, ids=self._ids, spawn=spawn
+            store=store,
+            inventory=inventory,
+            events=events,
+            shelf=shelf,
+            workers=Workers(self._bus, inventory),
+            ids=self._ids,
+            spawn=spawn,
         )
         self.leader = leader
         await self._prepare(leader)

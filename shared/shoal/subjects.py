@@ -35,6 +35,8 @@ CLAIM = "shoal.cluster.host.claim"
 ALL_TUNNELS = "shoal.tunnel.>"
 
 CLUSTER = "shoal.state.cluster"
+#: every inbox of ours, and of the `nats` tool, begins so; nothing else is answered to
+INBOXES = "_INBOX."
 
 
 def token(name: str) -> str:
@@ -72,7 +74,7 @@ def heartbeat(host: str) -> str:
 
 def acknowledgements(session: str) -> str:
     """Where a worker's session gets the acknowledgements of its heartbeats: an inbox, so random as `session`."""
-    return f"_INBOX.{session}"
+    return f"{INBOXES}{session}"
 
 
 def report(host: str) -> str:
@@ -83,6 +85,16 @@ def report(host: str) -> str:
 def host_request(host: str, verb: str) -> str:
     """A question to one worker, such as `inventory`."""
     return f"shoal.host.{token(host)}.{verb}"
+
+
+def host_requests(host: str) -> str:
+    """All questions to one worker."""
+    return f"shoal.host.{token(host)}.*"
+
+
+def asked(subject: str) -> str:
+    """What is asked under a subject of `host_request`."""
+    return subject.rpartition(".")[2]
 
 
 def launch(host: str, namespace: str, vm: str) -> str:

@@ -37,6 +37,7 @@ from shoal.messages.desired import (
 from shoal_worker.journal import MemoryJournal
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.service import Host, Process, Worker
+from shoal_worker.simulated_access import SimulatedAccess
 from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
@@ -151,6 +152,7 @@ class Rig:
         host = Host(
             name=HOST,
             hypervisor=SimulatedHypervisor(self.guests),
+            access=SimulatedAccess(self.guests),
             network=SimulatedNetwork(self.kernel),
             machine=SimulatedMachine(HOST),
             journal=self.journal,

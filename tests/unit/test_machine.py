@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal_worker.machine import LinuxMachine, address_towards
+from shoal_worker.machine import LinuxMachine, Traffic, address_towards
 
 
 @pytest.fixture
@@ -47,6 +47,36 @@ def test_age_of_a_process(root: Path) -> None:
     machine = LinuxMachine(root)
     assert machine.process_age_s(7) == 50.0
     assert machine.process_age_s(8) == 0.0
+
+
+def test_what_a_process_takes(root: Path) -> None:
+    """Sizes come in pages, times in ticks, from the fields that proc(5) names; no process takes nothing."""
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    fields = ["0"] * 52
+    fields[14 - 1], fields[15 - 1], fields[43 - 1] = str(3 * ticks), str(ticks), str(2 * ticks)
+    stat = f"9 (qemu (1)) S {' '.join(fields[3:])}"
+    for name, text in {"proc/9/stat": stat, "proc/9/statm": "100 50 20 1 0 1 0"}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = LinuxMachine(root).process(9)
+    assert found is not None
+    assert (found.virtual_bytes, found.resident_bytes, found.shared_bytes) == (
+        100 * page,
+        50 * page,
+        20 * page,
+    )
+    assert (found.cpu_s, found.guest_cpu_s) == (4.0, 2.0)
+    assert LinuxMachine(root).process(8) is None
+
+
+def test_traffic_of_an_interface(root: Path) -> None:
+    """Bytes are read from the interface's counters; one that is not there has none."""
+    counters = root / "sys/class/net/tap0/statistics"
+    counters.mkdir(parents=True)
+    (counters / "rx_bytes").write_text("12\n")
+    (counters / "tx_bytes").write_text("34\n")
+    assert LinuxMachine(root).interface_bytes("tap0") == Traffic(rx_bytes=12, tx_bytes=34)
+    assert LinuxMachine(root).interface_bytes("tap1") == Traffic()
 
 
 def test_missing_files_are_no_failure(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Speaks to libvirt: lists, creates, resumes, pauses and ends domains, and passes lifecycle events on.
 
-Everything here blocks, and is to be called on threads of `deadline_pool`. This is the only module that imports
-libvirt. It refuses to know the event loop, guests' folders and what a missing domain means to the user.
+Everything here blocks, and is to be called on threads of `deadline_pool`. Beside `libvirt_devices` this is the only
+module that imports libvirt. It refuses to know the event loop, guests' folders and what a missing domain means to
+the user.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Domains:
             libvirt.virEventRegisterDefaultImpl()
             self._events = _Event()
             self._events.start()
-        with _one_line(f"cannot open the hypervisor {self._uri}"):
+        with one_line(f"cannot open the hypervisor {self._uri}"):
             connection = libvirt.open(self._uri)
             self._callback = connection.domainEventRegisterAny(
                 None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None
@@ -118,12 +119,12 @@ class Domains:
 
     def active(self) -> list[Seen]:
         """List active domains; one that vanishes while we look is left out. Connects again when that broke."""
-        connection = self._connected()
-        with _one_line("cannot list the domains"):
+        connection = self.connected()
+        with one_line("cannot list the domains"):
             if not connection.isAlive():
                 self._connection = None
                 self.open()
-                connection = self._connected()
+                connection = self.connected()
             found = [seen for domain in connection.listAllDomains(0) if (seen := self._look(domain))]
         present = {uuid for uuid, _ in self._facts} & {seen.uuid for seen in found}
         self._facts = {key: fact for key, fact in self._facts.items() if key[0] in present}
@@ -131,14 +132,14 @@ class Domains:
 
     def create(self, xml: str, purpose: str) -> int:
         """Start a transient domain, its processors stopped, and return QEMU's pid. QEMU's reason is in the error."""
-        with _one_line(purpose):
-            domain = self._connected().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+        with one_line(purpose):
+            domain = self.connected().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
             return self._pid(domain.name())
 
     def resume(self, uuid: str, instance: str) -> None:
         """Start the processors. A domain that runs already, or is gone, is fine."""
-        with _one_line("cannot resume the guest"), _unless_gone():
-            domain = self._find(uuid, instance)
+        with one_line("cannot resume the guest"), _unless_gone():
+            domain = self.find(uuid, instance)
             try:
                 domain.resume()
             except libvirt.libvirtError:
@@ -147,15 +148,15 @@ class Domains:
 
     def suspend(self, uuid: str, instance: str) -> None:
         """Stop the processors. A domain that is stopped already, or is gone, is fine."""
-        with _one_line("cannot pause the guest"), _unless_gone():
-            domain = self._find(uuid, instance)
+        with one_line("cannot pause the guest"), _unless_gone():
+            domain = self.find(uuid, instance)
             if _state(domain)[0] != libvirt.VIR_DOMAIN_PAUSED:
                 domain.suspend()
 
     def destroy(self, uuid: str, instance: str) -> None:
         """End the domain at once; one that is gone is fine."""
-        with _one_line("cannot end the guest"), _unless_gone():
-            self._find(uuid, instance).destroy()
+        with one_line("cannot end the guest"), _unless_gone():
+            self.find(uuid, instance).destroy()
 
     def obituary(self, name: str) -> tuple[str, str]:
         """What the log of the last domain of that name tells: libvirt's word for its end, and QEMU's last words.
@@ -176,14 +177,15 @@ class Domains:
                 return word, _STAMP.sub("", line).strip()[:_LONGEST_REASON]
         return word, ""
 
-    def _connected(self) -> libvirt.virConnect:
+    def connected(self) -> libvirt.virConnect:
+        """The connection. HypervisorError while there is none."""
         if self._connection is None:
             raise HypervisorError(f"the hypervisor {self._uri} is not open")
         return self._connection
 
-    def _find(self, uuid: str, instance: str) -> libvirt.virDomain:
+    def find(self, uuid: str, instance: str) -> libvirt.virDomain:
         """Look the domain up, and make sure that it is the one: a UUID may come back, an instance never does."""
-        domain = self._connected().lookupByUUIDString(uuid)
+        domain = self.connected().lookupByUUIDString(uuid)
         identity = _identity(domain)
         if identity is None or identity.instance != instance:
             raise HypervisorError(f"the domain with UUID {uuid} is not guest instance {instance}: left alone")
@@ -251,7 +253,8 @@ def _unless_gone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line(purpose: str) -> Iterator[None]:
+def one_line(purpose: str) -> Iterator[None]:
+    """Turn libvirt's error into a HypervisorError of one line that begins with `purpose`."""
     try:
         yield
     except libvirt.libvirtError as error:

@@ -24,6 +24,8 @@ from shoal_worker.core.ledger import Happened, Ledger, Note
 from shoal_worker.deadline_pool import DeadlinePool
 from shoal_worker.guest_folders import GuestFolders
 from shoal_worker.hypervisor import Facts, GuestSpec, HypervisorError, Survey
+from shoal_worker.libvirt_access import LibvirtAccess
+from shoal_worker.libvirt_devices import Devices
 from shoal_worker.libvirt_domains import Domains
 from shoal_worker.qemu_reaper import QemuReaper, become_subreaper
 
@@ -69,6 +71,8 @@ class LibvirtHypervisor:
         # These two belong to the event loop's thread.
         self._ledger = Ledger()
         self._changed: list[Callable[[], None]] = []
+        #: the guests beyond their life and death
+        self.access = LibvirtAccess(self._pool, Devices(self._domains), self._ledger)
 
     async def open(self) -> Facts:
         """Connect, adopting what runs; see the Protocol. The first time on a machine it takes 15 s or more."""

@@ -26,6 +26,23 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float = 0.0
 
 
+class ProcessReadings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process has: sizes in bytes, CPU time in seconds since its start, `guest_cpu_s` of it in guest mode."""
+
+    virtual_bytes: int = 0
+    resident_bytes: int = 0
+    shared_bytes: int = 0
+    cpu_s: float = 0.0
+    guest_cpu_s: float = 0.0
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """What went through an interface since it was made, as the host sees it."""
+
+    rx_bytes: int = 0
+    tx_bytes: int = 0
+
+
 class Machine(Protocol):
     """The machine under the worker."""
 
@@ -44,6 +61,14 @@ class Machine(Protocol):
 
     def process_age_s(self, pid: int) -> float:
         """How long ago a process was started, in seconds; 0 if it is not there."""
+        ...
+
+    def process(self, pid: int) -> ProcessReadings | None:
+        """What a process has taken so far; None if it is not there."""
+        ...
+
+    def interface_bytes(self, name: str) -> Traffic:
+        """What went through an interface; nothing for one that is not there."""
         ...
 
 
@@ -115,12 +140,36 @@ class LinuxMachine:
 
     def process_age_s(self, pid: int) -> float:
         """Its start time (field 22 of stat, in clock ticks after boot) against the time since boot."""
-        stat = " ".join(self._lines(f"proc/{pid}/stat"))
-        # the second field, the program's name, may hold spaces and parentheses
-        fields = stat.rpartition(")")[2].split()
+        fields = self._stat(pid)
         if len(fields) < 20:
             return 0.0
         return max(0.0, self._uptime_s() - int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+
+    def _stat(self, pid: int) -> list[str]:
+        """The fields of a process's stat from the third on."""
+        stat = " ".join(self._lines(f"proc/{pid}/stat"))
+        # the second field, the program's name, may hold spaces and parentheses
+        return stat.rpartition(")")[2].split()
+
+    def process(self, pid: int) -> ProcessReadings | None:
+        """From stat (fields 14, 15 and 43, in clock ticks) and statm (in pages)."""
+        fields, sizes = self._stat(pid), self._words(f"proc/{pid}/statm")
+        if len(fields) < 41 or len(sizes) < 3:
+            return None
+        tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+        return ProcessReadings(
+            virtual_bytes=int(sizes[0]) * page,
+            resident_bytes=int(sizes[1]) * page,
+            shared_bytes=int(sizes[2]) * page,
+            cpu_s=(int(fields[11]) + int(fields[12])) / tick,
+            guest_cpu_s=int(fields[40]) / tick,
+        )
+
+    def interface_bytes(self, name: str) -> Traffic:
+        """From the counters in /sys/class/net."""
+        counted = [self._words(f"sys/class/net/{name}/statistics/{each}_bytes") for each in ("rx", "tx")]
+        rx_bytes, tx_bytes = (int(words[0]) if words else 0 for words in counted)
+        return Traffic(rx_bytes=rx_bytes, tx_bytes=tx_bytes)
 
 
 class SimulatedMachine:
@@ -146,6 +195,15 @@ class SimulatedMachine:
         """Simulated processes have no age."""
         del pid
         return 0.0
+
+    def process(self, pid: int) -> ProcessReadings | None:
+        """Simulated processes take nothing."""
+        return ProcessReadings() if pid else None
+
+    def interface_bytes(self, name: str) -> Traffic:
+        """Nothing goes through simulated interfaces."""
+        del name
+        return Traffic()
 
 
 def address_towards(host: str, port: int) -> str:

@@ -12,6 +12,7 @@ from shoal.errors import Unavailable
 from shoal_worker.cache_folder import cache_folder
 from shoal_worker.file_cache import DiskCache
 from shoal_worker.guest import image_in
+from shoal_worker.guest_access import GuestAccess
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.journal import FileJournal
 from shoal_worker.machine import LinuxMachine, address_towards
@@ -20,6 +21,8 @@ from shoal_worker.no_guests import NoGuests
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
+from shoal_worker.simulated_access import SimulatedAccess
+from shoal_worker.simulated_hypervisor import SimulatedGuests
 
 _EMBED = "qemu:///embed"
 
@@ -34,11 +37,13 @@ async def real_host(settings: Settings, new_incarnation: str) -> Host:
             "shoal-worker needs root for network interfaces and guests: start it as root, or try --simulate"
         )
     machine = LinuxMachine()
+    hypervisor, access = _no_guests() if settings.role == "edge" else await _hypervisor(settings)
     return Host(
         name=settings.host,
         role=settings.role,
         underlay=settings.underlay or address_towards(*settings.server_address),
-        hypervisor=NoGuests() if settings.role == "edge" else await _hypervisor(settings),
+        hypervisor=hypervisor,
+        access=access,
         network=_network(),
         machine=machine,
         journal=FileJournal(settings.state, lambda: new_incarnation),
@@ -56,7 +61,11 @@ def _network() -> Network:
     return NetlinkNetwork()
 
 
-async def _hypervisor(settings: Settings) -> Hypervisor:
+def _no_guests() -> tuple[Hypervisor, GuestAccess]:
+    return NoGuests(), SimulatedAccess(SimulatedGuests())
+
+
+async def _hypervisor(settings: Settings) -> tuple[Hypervisor, GuestAccess]:
     try:
         # simulations and edges need no libvirt
         from shoal_worker.accelerator import choose_accelerator  # noqa: PLC0415  # see above
@@ -65,13 +74,14 @@ async def _hypervisor(settings: Settings) -> Hypervisor:
         raise _missing(error) from error
     cache = cache_folder(os.environ, root=True)
     accelerator = await choose_accelerator(settings.accelerator, cache=cache, image=image_in(cache / "guest"))
-    return LibvirtHypervisor(
+    hypervisor = LibvirtHypervisor(
         settings.state,
         host=settings.host,
         accelerator=accelerator,
         cache=cache,
         uri="embed" if settings.hypervisor_uri == _EMBED else settings.hypervisor_uri,
     )
+    return hypervisor, hypervisor.access
 
 
 def _missing(error: ImportError) -> Unavailable:

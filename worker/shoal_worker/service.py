@@ -17,8 +17,12 @@ from typing import Any
 from shoal.bus.protocol import BlobStore, Bus, StateStream
 from shoal.errors import Unavailable
 from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Quota, Role
+from shoal_worker.answering import Answering
+from shoal_worker.answers import answers_of
+from shoal_worker.answers.desk import Desk
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache, SimulatedCache
+from shoal_worker.guest_access import GuestAccess
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import Facts, Hypervisor
@@ -43,6 +47,7 @@ class Host:
 
     name: str
     hypervisor: Hypervisor
+    access: GuestAccess
     network: Network
     machine: Machine
     journal: Journal
@@ -91,6 +96,7 @@ class Worker:
                 group.create_task(parts.heart.run())
                 group.create_task(parts.reader.run())
                 group.create_task(parts.reporter.run())
+                group.create_task(parts.answering.run())
                 group.create_task(parts.reconciler.run(parts.heart.claimed, parts.reader.complete))
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
@@ -114,6 +120,7 @@ class Worker:
         await parts.heart.subscribe()
         await parts.reader.subscribe()
         await parts.reporter.subscribe()
+        await parts.answering.subscribe()
         while True:
             try:
                 await self._process.bus.settle()
@@ -134,6 +141,7 @@ class _Parts:
         self.desired = DesiredState(host.name, host.journal.incarnation)
         self.links = HostLinks(host.network, self.desired, host.underlay, log)
         self.reporter = Reporter(bus, host.name, self.session, log)
+        cache = host.cache(process.blobs)
         self.reconciler = Reconciler(
             desired=self.desired,
             journal=host.journal,
@@ -141,11 +149,21 @@ class _Parts:
             links=self.links,
             reporter=self.reporter,
             machine=host.machine,
-            cache=host.cache(process.blobs),
+            cache=cache,
             limits=host.limits,
             rng=rng,
             log=log,
         )
+        desk = Desk(
+            host=host.name,
+            hypervisor=host.hypervisor,
+            access=host.access,
+            machine=host.machine,
+            desired=self.desired,
+            cache=cache,
+            blobs=process.blobs,
+        )
+        self.answering = Answering(bus, host.name, answers_of(desk), log)
         self.reader = StateReader(
             bus,
             process.stream,

@@ -17,7 +17,8 @@ from shoal_worker.no_guests import NoGuests
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
-from shoal_worker.simulated_hypervisor import SimulatedHypervisor
+from shoal_worker.simulated_access import SimulatedAccess
+from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
 #: nothing changes behind a simulated worker's back, so that looking is for safety only
@@ -31,13 +32,15 @@ def simulated_hosts(settings: Settings, rng: random.Random) -> Iterator[Host]:
     if settings.head:
         roles[settings.head] = "host" if settings.head_worker else "edge"
     for index, (name, role) in enumerate(roles.items()):
-        hypervisor: Hypervisor = NoGuests() if role == "edge" else SimulatedHypervisor()
+        guests = SimulatedGuests()
+        hypervisor: Hypervisor = NoGuests() if role == "edge" else SimulatedHypervisor(guests)
         machine = SimulatedMachine(name)
         yield Host(
             name=name,
             role=role,
             underlay=str(_FIRST_ADDRESS + index),
             hypervisor=hypervisor,
+            access=SimulatedAccess(guests),
             network=SimulatedNetwork(SimulatedKernel()),
             machine=machine,
             journal=MemoryJournal(f"{rng.getrandbits(96):024x}"),

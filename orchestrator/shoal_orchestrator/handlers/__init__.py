@@ -8,6 +8,16 @@ from typing import Any
 from shoal.messages.base import Reply, Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
+from shoal.messages.guests import (
+    AddHotplug,
+    AskQEMU,
+    ChangeCDROM,
+    EjectCDROM,
+    ListHotplug,
+    RemoveHotplug,
+    Screenshot,
+    ShowTop,
+)
 from shoal.messages.hosts import (
     AddHosts,
     DrainHosts,
@@ -58,8 +68,10 @@ from shoal_orchestrator.handlers import (
     configs,
     draining,
     files,
+    guests,
     hosts,
     limits,
+    media,
     namespaces,
     nets,
     queue,
@@ -116,6 +128,14 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     DisconnectNet: nets.disconnect_net,
     TagVMs: vms.tag_vms,
     ClearTags: vms.clear_tags,
+    ShowTop: guests.show_top,
+    AskQEMU: guests.ask_qemu,
+    Screenshot: guests.take_screenshot,
+    ChangeCDROM: media.change_cdrom,
+    EjectCDROM: media.eject_cdrom,
+    ListHotplug: media.list_hotplug,
+    AddHotplug: media.add_hotplug,
+    RemoveHotplug: media.remove_hotplug,
     ListTaps: taps.list_taps,
     CreateTap: taps.create_tap,
     DeleteTap: taps.delete_tap,

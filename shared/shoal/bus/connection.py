@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
@@ -19,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from shoal import subjects
 from shoal.bus.protocol import Message
 from shoal.errors import PermissionDenied, ShoalError, TimedOut, Unavailable
 
@@ -63,7 +65,7 @@ class NatsBus:
                 await self.client.connect(
                     servers=self.server.split(","),
                     name=name,
-                    inbox_prefix=f"_INBOX.{secrets.token_hex(6)}",
+                    inbox_prefix=f"{subjects.INBOXES}{secrets.token_hex(6)}",
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
@@ -77,9 +79,8 @@ class NatsBus:
             reason = self._last_error or error
             with contextlib.suppress(Exception):
                 await self.client.close()
-            said = str(reason) or type(reason).__name__
             raise Unavailable(
-                f"no NATS server at {self.server} ({said}); start a cluster with `shoal up`, "
+                f"no NATS server at {self.server} ({_told(reason)}); start a cluster with `shoal up`, "
                 "or name the server with --server or NATS_URL"
             ) from error
 

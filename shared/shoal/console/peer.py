@@ -42,9 +42,9 @@ class NotYet(Request[Done], frozen=True, kw_only=True):
         *("clear qos [arguments...]", "clear tap mirror [arguments...]", "disk [arguments...]"),
         "mesh send [arguments...]",
         *("ns recovery [arguments...]", "ns run [arguments...]", "ns save [arguments...]"),
-        *("qos [arguments...]", "tap mirror [arguments...]", "vm cdrom [arguments...]"),
-        *("vm hotplug [arguments...]", "vm net add [arguments...]", "vm qmp [arguments...]"),
-        *("vm save [arguments...]", "vm screenshot [arguments...]", "vm top"),
+        "qos [arguments...]",
+        "tap mirror [arguments...]",
+        *("vm net add [arguments...]", "vm save [arguments...]"),
     )
 
     arguments: tuple[str, ...] = ()

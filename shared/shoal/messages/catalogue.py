@@ -7,6 +7,16 @@ from typing import Any
 from shoal.messages.base import Request
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
+from shoal.messages.guests import (
+    AddHotplug,
+    AskQEMU,
+    ChangeCDROM,
+    EjectCDROM,
+    ListHotplug,
+    RemoveHotplug,
+    Screenshot,
+    ShowTop,
+)
 from shoal.messages.hosts import (
     AddHosts,
     DrainHosts,
@@ -93,6 +103,14 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     DisconnectNet,
     TagVMs,
     ClearTags,
+    ShowTop,
+    AskQEMU,
+    Screenshot,
+    ChangeCDROM,
+    EjectCDROM,
+    ListHotplug,
+    AddHotplug,
+    RemoveHotplug,
     ListTaps,
     CreateTap,
     DeleteTap,

@@ -229,8 +229,10 @@ def _add_ports(devices: ET.Element, spec: GuestSpec, around: Surroundings) -> No
 def _add_comforts(devices: ET.Element, spec: GuestSpec) -> None:
     model = _VIDEO_MODELS.get(spec.config.vga, spec.config.vga)
     ET.SubElement(ET.SubElement(devices, "video"), "model", type=model)
-    # libvirt adds both on its own account; they cost memory and start-up time and nothing of ours uses them.
-    ET.SubElement(devices, "controller", type="usb", model="none")
+    # One for drives that are plugged in as USB 2.0, one for 1.1: see `core.media_xml`.
+    ET.SubElement(devices, "controller", type="usb", index="0", model="ich9-ehci1")
+    ET.SubElement(devices, "controller", type="usb", index="1", model="piix3-uhci")
+    # libvirt adds one on its own account; it costs memory, and nothing of ours uses it.
     ET.SubElement(devices, "memballoon", model="none")
 
 
