@@ -153,7 +153,7 @@ def test_no_cluster(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "error"),
     [
-        (["bogus"], 2, "E: invalid command: `bogus`\n"),
+        (["bogus"], 2, "E: invalid command: `bogus`\n`help` lists the commands\n"),
         (["--bogus"], 2, "E: unknown option `--bogus`; `shoal --help` lists them\n"),
         (["doctor"], 2, "E: `shoal doctor` is not part of this version yet\n"),
         (["read"], 2, "E: expected one file: shoal read [--echo] [--strict] [--check] <file>\n"),
@@ -164,9 +164,40 @@ def test_no_cluster(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> N
 def test_wrong_calls(
     client: FakeClient, capsys: pytest.CaptureFixture[str], arguments: list[str], exit_code: int, error: str
 ) -> None:
-    """A call that is wrong is one line on stderr, and nothing is connected to."""
+    """A call that is wrong is an error on stderr that says how to go on, and nothing is connected to."""
     assert main(arguments) == exit_code
     assert capsys.readouterr() == ("", error)
+    assert client.opened == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ["vm", "info", "--server", "nats://x"],
+            "options stand before the command: `shoal --server … vm info`",
+        ),
+        (["vm", "info", "-o", "json"], "options stand before the command: `shoal -o … vm info`"),
+        (["vm", "info", "--timeout=3"], "options stand before the command: `shoal --timeout … vm info`"),
+        (["vm", "launch", "--help"], "ask for help with `shoal help vm launch`"),
+        (["help", "lab"], "`lab` is a program of its own: `shoal lab --help`"),
+    ],
+)
+def test_arguments_in_the_wrong_place(
+    client: FakeClient, capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
+) -> None:
+    """When words are no command and hold an option of the program, the last line says where it belongs."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == hint
+    assert client.opened == []
+
+
+def test_options_among_the_words_of_a_command_are_words(
+    client: FakeClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words that are a command are never taken for options, whatever they look like."""
+    assert main(["echo", "--server", "-o"]) == 0
+    assert capsys.readouterr() == ("--server -o\n", "")
     assert client.opened == []
 
 
@@ -246,6 +277,9 @@ def test_no_server_is_said_soon() -> None:
     assert done.returncode == 5
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(
+        "E: no NATS server at nats://127.0.0.1:9 (Connection refused); start a cluster"
+    )
     assert time.monotonic() - started < 15
 
 

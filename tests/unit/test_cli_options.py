@@ -107,6 +107,14 @@ def test_wrong_arguments_of_read(arguments: list[str]) -> None:
         parse_read(arguments)
 
 
+def test_options_of_the_program_after_read() -> None:
+    """An option of the program that stands after `read` is told where it belongs."""
+    with pytest.raises(
+        UsageError, match=r"^the option `--server` stands before the command: `shoal --server"
+    ):
+        parse_read(["f.mm", "--server", "nats://x"])
+
+
 def test_programs_become_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program verb is this Python running a module, with the rest of the words as they are."""
     monkeypatch.setattr(programs, "_installed", lambda _: True)

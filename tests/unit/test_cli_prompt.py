@@ -23,6 +23,7 @@ from shoal.core.vmconfig import VMConfig
 from shoal.errors import Unavailable
 from shoal.messages.base import Done, Reply, Request, Said
 from shoal.messages.catalogue import COMMANDS
+from shoal.messages.files import FileRow, Files, ListFiles
 from shoal.messages.hosts import HostRow, ListMesh, Mesh
 from shoal.messages.namespaces import (
     CreateNamespace,
@@ -65,6 +66,8 @@ class Cluster:
                 return Mesh(items=(HostRow(host="mm1"), HostRow(host="mm2")))
             case ListNamespaces():
                 return Namespaces(items=(NamespaceRow(namespace="red", vms=0),))
+            case ListFiles():
+                return Files(items=(FileRow(name="images", directory=True), FileRow(name="a.iso")))
             case CreateNamespace():
                 return NamespaceReady()
             case StopVMs():
@@ -107,13 +110,36 @@ def keys() -> Iterator[PipeInput]:
         ("echo 'open ", []),
         (".csv tr", ["true"]),
         ("vms sta", ["start"]),
+        ("vm", ["vm", "vms", "vmx"]),
+        ("vm config snap", ["snapshot"]),
+        ("vm config snapshot ", ["false", "true"]),
+        ("vm config schedule mm", ["mm1", "mm2"]),
+        ("vm config kernel im", ["images"]),
+        ("vm config memory ", []),
+        ("vm config no-such ", []),
     ],
 )
 async def test_completion(session: Session, cluster: Cluster, text: str, words: list[str]) -> None:
     """The last word is completed from the grammar and from what the cluster knows; aliases are followed."""
     session.aliases.define(["vms=vm"])
+    session.aliases.define(["vmx=vm"])
     completer = GrammarCompleter(session, KnownValues(cluster.ask, GRAMMAR))
     assert await completer.words(text) == words
+
+
+async def test_completion_of_local_paths(
+    session: Session, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`read` and `file put` complete paths of this machine, folder by folder; hidden ones only when asked for."""
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/a.mm", "scripts/b.mm", "start.mm", ".hidden"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    completer = GrammarCompleter(session, KnownValues(cluster.ask, GRAMMAR))
+    assert await completer.words("read ") == ["scripts/", "start.mm"]
+    assert await completer.words("read scripts/a") == ["scripts/a.mm"]
+    assert await completer.words(f"file put {tmp_path}/.h") == [f"{tmp_path}/.hidden"]
+    assert await completer.words("read nowhere/") == []
 
 
 async def test_completion_looks_in_the_active_namespace(session: Session, cluster: Cluster) -> None:
@@ -149,11 +175,29 @@ async def test_lines_are_carried_out_until_exit(
     """Each line is run and printed; `exit` leaves; the lines are in the history file, which only its owner reads."""
     keys.send_text("echo a\rbogus\rnamespace red\rexit\r")
     code, out, err = await prompted(session, cluster, tmp_path)
-    assert (code, out, err) == (0, "a\n", "E: invalid command: `bogus`\n")
+    assert (code, out, err) == (0, "a\n", "E: invalid command: `bogus`\n`help` lists the commands\n")
     assert session.namespace == "red"
     history = tmp_path / "shoal" / "history"
     assert "+echo a" in history.read_text()
     assert history.stat().st_mode & 0o077 == 0
+
+
+async def test_pasted_lines_are_carried_out_one_by_one(
+    session: Session, cluster: Cluster, keys: PipeInput, tmp_path: Path
+) -> None:
+    """Several lines at once are each shown and carried out, in the namespace that those before them made active."""
+    pasted = "namespace red\n\necho a\n# nothing\necho b\n"
+    keys.send_text(f"\x1b[200~{pasted}\x1b[201~\r\x04")
+    code, out, err = await prompted(session, cluster, tmp_path)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "shoal[minimega]$ namespace red",
+        "shoal[red]$ echo a",
+        "a",
+        "shoal[red]$ # nothing",
+        "shoal[red]$ echo b",
+        "b",
+    ]
 
 
 async def test_the_end_of_the_input_leaves(

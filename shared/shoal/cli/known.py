@@ -1,4 +1,4 @@
-"""Names that the cluster knows, for completion: VMs, hosts, namespaces, VLANs, taps.
+"""What a word may become, for completion: names that the cluster knows, values of a VM's fields, local paths.
 
 This module refuses to know the prompt. Names are asked for anew each time, with a short deadline: completion
 must neither be wrong nor make anybody wait.
@@ -7,11 +7,12 @@ must neither be wrong nor make anybody wait.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from shoal.console.answers import call_all
-from shoal.core.vmconfig_fields import FIELDS
+from shoal.core.vmconfig_fields import FIELDS, resolve_field
 from shoal.errors import ShoalError
 from shoal.grammar import Grammar
 from shoal.messages.base import Reply, Request, Table
@@ -33,6 +34,34 @@ _SOURCES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "prefix": (("vlans",), "alias", ("all",)),
     "tap": (("tap",), "tap", ("all",)),
 }
+_FILES = (("file", "list"), "name", ())
+#: fields of a VM's configuration whose values are known: by name, or by kind
+_CONFIG_SOURCES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "host": _SOURCES["host"],
+    "vm": _SOURCES["vm"],
+    "networks": _SOURCES["vlan"],
+    "disks": _FILES,
+    "cdrom": _FILES,
+    "kernel": _FILES,
+    "initrd": _FILES,
+    "state": _FILES,
+}
+#: words after which a path on this machine is expected
+_LOCAL_PATHS = (["read"], ["file", "put"])
+
+
+def local_paths(partial: str) -> list[str]:
+    """The paths on this machine that begin with `partial`; folders end with a slash."""
+    folder, _, name = partial.rpartition("/")
+    try:
+        with os.scandir(f"{folder}/" if "/" in partial else ".") as entries:
+            return [
+                partial[: len(partial) - len(name)] + entry.name + ("/" if entry.is_dir() else "")
+                for entry in entries
+                if entry.name.startswith(name) and (name or not entry.name.startswith("."))
+            ][:_MOST]
+    except OSError:
+        return []
 
 
 class KnownValues:
@@ -42,15 +71,30 @@ class KnownValues:
         self._ask = ask
         self._grammar = grammar
 
-    async def of(self, field: str, before: Sequence[str], namespace: str) -> tuple[str, ...]:
-        """The known values of a field after the words `before`; none when the cluster does not answer."""
+    async def of(
+        self, field: str, before: Sequence[str], namespace: str, partial: str = ""
+    ) -> tuple[str, ...]:
+        """The known values of a field after the words `before`; none when the cluster does not answer.
+
+        `partial` is what is there of the word: where it is a path, only those that go on from it are looked for.
+        """
+        if list(before) in _LOCAL_PATHS:
+            return tuple(local_paths(partial))
         if field == "field":
             return tuple(known.name for known in FIELDS if known.section)
         source = _SOURCES.get(field)
         if field == "name" and list(before) in (["namespace"], ["clear", "namespace"]):
             source = (("namespace",), "namespace", ())
         if field == "name" and list(before[:1]) == ["file"]:
-            source = (("file", "list"), "name", ())
+            source = _FILES
+        if field == "values" and list(before[:2]) == ["vm", "config"] and len(before) > 2:
+            try:
+                known = resolve_field(before[2])
+            except ShoalError:
+                return ()
+            if known.kind == "bool":
+                return ("false", "true")
+            source = _CONFIG_SOURCES.get(known.name, _CONFIG_SOURCES.get(known.kind))
         if source is None:
             return ()
         words, column, also = source

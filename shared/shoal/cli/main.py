@@ -15,13 +15,13 @@ from typing import NoReturn, TextIO
 
 from shoal.cli import programs
 from shoal.cli.connection import Connection
-from shoal.cli.options import DEFAULT_SERVER, HELP, Options, parse_options, parse_read
+from shoal.cli.options import DEFAULT_SERVER, HELP, Options, misplaced, parse_options, parse_read
 from shoal.cli.printing import Printer
 from shoal.cli.script import ScriptReader, read_script
 from shoal.cli.transfers import Transfers
 from shoal.console.modifiers import Settings
 from shoal.console.session import DEFAULT_NAMESPACE, Session, console_grammar
-from shoal.errors import InvalidRequest, ShoalError
+from shoal.errors import InvalidRequest, ShoalError, UsageError
 from shoal.messages.catalogue import COMMANDS
 from shoal.version import version
 
@@ -70,7 +70,8 @@ async def _run(options: Options, printer: Printer) -> int:
             connection.call,
             grammar,
             namespace=options.namespace,
-            settings=Settings(mode=options.output),
+            # a transcript is what it is, wherever it is read
+            settings=Settings(mode=options.output, width=0 if read and read.echo else printer.width),
             version=version(),
             read=reader,
             shell=run_program,
@@ -96,6 +97,9 @@ async def _run_lines(options: Options, session: Session, printer: Printer) -> in
         outcome = await session.run_words(options.words)
         printer.outcome(outcome)
         exit_code = outcome.exit_code
+        hint = misplaced(options.words) if exit_code == UsageError.exit_code else ""
+        if hint:
+            _say(sys.stderr, hint)
     for line in options.lines:
         outcome = await session.run(line)
         printer.outcome(outcome)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from shoal.cli.programs import PROGRAMS
 from shoal.console.tables import Mode
 from shoal.errors import UsageError
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_VALUED_OPTIONS = ("-e", "-o", "--output", "--server", "--namespace", "--timeout")
+_HELP_OPTIONS = ("-h", "--help")
 _OUTPUTS: Mapping[str, Mode] = {"table": "table", "json": "objects", "csv": "csv", "name": "names"}
 
 HELP = """\
@@ -28,6 +31,7 @@ shoal: pools the hosts of a cluster into namespaces and runs virtual machines in
   shoal up                       a cluster on this machine, in the foreground
   shoal lab --hosts 3 [-- cmd]   several hosts on this machine, to try things
   shoal guest build              a small guest to try with
+  shoal plan                     the scheduler without a cluster
   shoal worker, orchestrator     the daemons
 
 options, before the command:
@@ -37,8 +41,9 @@ options, before the command:
   --timeout SECONDS              how long a command may take
   --version, --help
 
-`shoal help` lists the commands, `shoal help vm launch` tells about one. Exit codes: 0 ok, 1 failed, 2 usage,
-3 partly, 4 denied, 5 not found or no cluster, 6 a plan would change, 124 timed out."""
+`shoal help` lists the commands, `shoal help vm launch` tells about one; `shoal lab --help` tells about a program.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 partly, 4 denied, 5 not found or no cluster, 6 a plan would change,
+124 timed out."""
 
 
 class Options(NamedTuple):
@@ -68,10 +73,10 @@ def parse_options(
         name, equals, value = left.pop(0).partition("=")
         if name == "--":
             break
-        if name in ("-h", "--help", "--version") and not equals:
+        if name in (*_HELP_OPTIONS, "--version") and not equals:
             given[name] = "yes"
             continue
-        if name not in ("-e", "-o", "--output", "--server", "--namespace", "--timeout"):
+        if name not in _VALUED_OPTIONS:
             raise UsageError(f"unknown option `{name}`; `shoal --help` lists them")
         if not equals:
             if not left:
@@ -92,6 +97,20 @@ def parse_options(
         help="-h" in given or "--help" in given,
         version="--version" in given,
     )
+
+
+def misplaced(words: Sequence[str]) -> str:
+    """What to tell someone whose `words` are no command, if it is an argument that belongs elsewhere; else empty."""
+    if len(words) > 1 and words[0] == "help" and words[1] in PROGRAMS:
+        return f"`{words[1]}` is a program of its own: `shoal {words[1]} --help`"
+    for position, word in enumerate(words):
+        name = word.partition("=")[0]
+        command = " ".join(words[:position])
+        if name in _VALUED_OPTIONS:
+            return f"options stand before the command: `shoal {name} … {command}`"
+        if name in _HELP_OPTIONS:
+            return f"ask for help with `shoal help {command}`"
+    return ""
 
 
 def _is_text(argument: str) -> bool:
@@ -134,6 +153,9 @@ def parse_read(arguments: Sequence[str]) -> ReadOptions:
     for argument in arguments:
         if argument in ("--echo", "--strict", "--check"):
             flags.add(argument)
+        elif argument.partition("=")[0] in _VALUED_OPTIONS:
+            name = argument.partition("=")[0]
+            raise UsageError(f"the option `{name}` stands before the command: `shoal {name} … read …`")
         elif argument.startswith("-") and argument != "-":
             raise UsageError(f"unknown option `{argument}` of read: expected --echo, --strict or --check")
         else:

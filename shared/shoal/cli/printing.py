@@ -5,6 +5,7 @@ This module refuses to know how outcomes come about.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import TextIO
@@ -34,6 +35,14 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
+def terminal_width(stream: TextIO) -> int:
+    """How many characters a line of that terminal takes; 0 for what is none, or does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except (OSError, ValueError):
+        return 0
+
+
 class Printer:
     """Writes outcomes to two streams, with colours where they are terminals that want them."""
 
@@ -42,6 +51,11 @@ class Printer:
         self._err = err
         self._out_colour = wants_colour(out, environment)
         self._err_colour = wants_colour(err, environment)
+
+    @property
+    def width(self) -> int:
+        """What fits into a line of the answer, in characters; 0 where there is no bound."""
+        return terminal_width(self._out)
 
     def outcome(self, outcome: Outcome) -> None:
         """Print errors, their details and notes, then the answer."""

@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+import msgspec
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -46,10 +47,27 @@ async def run_prompt(
             continue
         except EOFError:
             return 0
+        session.settings = msgspec.structs.replace(session.settings, width=printer.width)
+        if await run_pasted(session, printer, line):
+            return 0
+
+
+async def run_pasted(session: Session, printer: Printer, text: str) -> bool:
+    """Carry out what was entered: a line, or several that were pasted, each then shown before its answer.
+
+    The first one that is interrupted ends them. Returns whether to leave the prompt.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if len(lines) > 1:
+            printer.line(f"shoal[{session.namespace}]$ {line.strip()}")
         outcome = await run_interruptibly(session, line)
         printer.outcome(outcome)
         if outcome.leave:
-            return 0
+            return True
+        if outcome.exit_code == _EXIT_INTERRUPTED:
+            break
+    return False
 
 
 async def run_interruptibly(session: Session, line: str) -> Outcome:
@@ -88,11 +106,16 @@ class GrammarCompleter(Completer):
         """The completions of the word before the cursor."""
         for word in await self.words(document.text_before_cursor):
             partial = document.text_before_cursor.rpartition(" ")[2]
-            yield Completion(word + " ", start_position=-len(partial), display=word)
+            # a folder is not the end of a path
+            space = "" if word.endswith("/") else " "
+            yield Completion(word + space, start_position=-len(partial), display=word)
 
     async def words(self, text: str) -> list[str]:
         """What the last word of `text` may become."""
-        before_text, _, partial = self._session.aliases.expand(text).rpartition(" ")
+        first = " " not in text.lstrip()
+        expanded = text if first else self._session.aliases.expand(text)
+        before_text, _, partial = expanded.rpartition(" ")
+        aliases = [name for name in self._session.aliases.words if first and name.startswith(partial)]
         try:
             before = split(before_text)
         except UsageError:
@@ -106,10 +129,11 @@ class GrammarCompleter(Completer):
         grammar = self._session.grammar
         grammar.complete(before, partial, noted)
         values = {
-            field: await self._known.of(field, before, self._session.namespace)
+            field: await self._known.of(field, before, self._session.namespace, partial)
             for field in dict.fromkeys(fields)
         }
-        return grammar.complete(before, partial, lambda field: values.get(field, ()))
+        found = grammar.complete(before, partial, lambda field: values.get(field, ()))
+        return sorted({*found, *aliases}) if aliases else found
 
 
 def _message(namespace: str, *, colour: bool) -> FormattedText:

@@ -10,15 +10,18 @@ from typing import Any
 
 import msgspec
 
+from shoal.console.fitting import fit
 from shoal.console.modifiers import Settings
-from shoal.console.tables import View, annotated, in_order, render, text_as_json, view_of
+from shoal.console.per_host import folded, lines_of_hosts, view_of_hosts
+from shoal.console.tables import HOST, View, annotated, in_order, render, text_as_json, view_of
 from shoal.errors import ShoalError
-from shoal.messages.base import Failure, Reply, Request, Table
+from shoal.messages.base import Failure, PerHost, Reply, Request, Table
 
 #: sends a request of a namespace and waits for its reply; raises ShoalError
 Call = Callable[[str, Request[Any]], Awaitable[Reply]]
 
 _EXIT_FAILED = 1
+_TOO_WIDE = "too wide for the terminal, left out: {}; `.columns` names what to show, a pipe gets everything"
 _EXIT_PARTLY = 3
 
 
@@ -49,7 +52,10 @@ def failed(error: ShoalError) -> Outcome:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a command before it is rendered: a view or a text, and the settings it will be shown with."""
+    """The answer to a command before it is rendered: a view or a text, and the settings it will be shown with.
+
+    `per_host` tells that several hosts answered: then equal answers are folded, if the settings say so.
+    """
 
     settings: Settings
     shown: View | str = ""
@@ -57,19 +63,35 @@ class Answer(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     exit_code: int = 0
     leave: bool = False
+    per_host: PerHost | None = None
 
     def outcome(self, host: str) -> Outcome:
         """Render it. `host` is where answers come from that do not name a host themselves."""
         errors = sorted(failure.message for failure in self.failures)
         details = tuple(line for failure in self.failures for line in failure.details)
-        return Outcome(self._text(host), tuple(errors), details, self.notes, self.exit_code, self.leave)
+        text, notes = self._text(host)
+        return Outcome(text, tuple(errors), details, (*self.notes, *notes), self.exit_code, self.leave)
 
-    def _text(self, host: str) -> str:
+    def _text(self, host: str) -> tuple[str, tuple[str, ...]]:
+        """The answer as text, and what is to be said of it."""
         settings, shown = self.settings, self.shown
-        if isinstance(shown, View):
-            view = annotated(shown.shown, host) if settings.annotate else shown.shown
-            view = in_order(view) if settings.sort else view
-            return render(view, settings.mode, headers=settings.headers, host=host)
+        if not isinstance(shown, View):
+            return self._plain(shown, host), ()
+        if self.per_host is not None and settings.compress:
+            shown = folded(shown)
+        view = annotated(shown.shown, host) if settings.annotate else shown.shown
+        view = in_order(view) if settings.sort else view
+        left_out: tuple[str, ...] = ()
+        if settings.mode == "table" and settings.width:
+            view, left_out = fit(view, settings.width, headers=settings.headers)
+        text = render(view, settings.mode, headers=settings.headers, host=host)
+        return text, (_TOO_WIDE.format(", ".join(left_out)),) if left_out else ()
+
+    def _plain(self, shown: str, host: str) -> str:
+        settings = self.settings
+        if self.per_host is not None:
+            shown = lines_of_hosts(self.per_host, compress=settings.compress)
+            return text_as_json(shown, host) if settings.mode == "json" else shown
         if settings.mode == "json":
             return text_as_json(shown, host)
         if settings.mode == "objects" and shown:
@@ -80,6 +102,14 @@ class Answer(msgspec.Struct, frozen=True):
 def answer_of(reply: Reply, settings: Settings) -> Answer:
     """The answer that a reply is."""
     display = reply.display()
+    if isinstance(display, PerHost):
+        rows = view_of_hosts(display)
+        # rows that name their hosts themselves are told apart by them
+        own = rows is not None and any(
+            HOST in a.table.columns and HOST not in a.table.hidden for a in display.answers if a.table
+        )
+        answers = None if own else display
+        return Answer(settings, rows or "", reply.failures, reply.notes, _exit_code(reply), per_host=answers)
     shown = view_of(display) if isinstance(display, Table) else display
     return Answer(settings, shown, reply.failures, reply.notes, _exit_code(reply))
 

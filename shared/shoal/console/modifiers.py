@@ -18,7 +18,10 @@ _FILTER = re.compile(r"(?P<column>[^=!~]+)(?P<how>!=|!~|=|~)(?P<value>.*)", re.D
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How answers are shown and lines recorded: for a session, or for one command."""
+    """How answers are shown and lines recorded: for a session, or for one command.
+
+    `width` is what a table may take, in characters; 0 is no bound.
+    """
 
     mode: Mode = "table"
     headers: bool = True
@@ -27,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     compress: bool = True
     record: bool = True
     preprocess: bool = True
+    width: int = 0
 
     def get(self, name: str) -> bool:
         """Whether the setting of that name (`csv`, `json`, `headers`, …) is on."""
@@ -72,7 +76,8 @@ def find_column(view: View, name: str) -> int:
 def choose_columns(view: View, text: str) -> View:
     """What `.columns a,b` makes of a view: these columns in this order. Raises InvalidRequest."""
     view = _with_host(view)
-    return view.select([find_column(view, name) for name in text.split(",")])
+    chosen = view.select([find_column(view, name) for name in text.split(",")])
+    return msgspec.structs.replace(chosen, chosen=True)
 
 
 def filter_rows(view: View, text: str) -> View:

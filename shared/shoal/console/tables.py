@@ -24,13 +24,17 @@ _CSV_QUOTED = re.compile(r'[,"\r\n]|^\s')
 
 
 class View(msgspec.Struct, frozen=True):
-    """Rows under columns, and beside them each row's host where it is known (else empty)."""
+    """Rows under columns, and beside them each row's host where it is known (else empty).
+
+    `chosen`: the reader has named the columns.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     hidden: frozenset[str] = frozenset()
     hosts: tuple[Cell, ...] = ()
     ordered: bool = False
+    chosen: bool = False
 
     @property
     def shown(self) -> View:
@@ -47,6 +51,7 @@ class View(msgspec.Struct, frozen=True):
             rows=tuple(tuple(row[i] for i in positions) for row in self.rows),
             hosts=self.hosts,
             ordered=self.ordered,
+            chosen=self.chosen,
         )
 
     def keep(self, wanted: Callable[[tuple[Cell, ...]], bool]) -> View:
@@ -74,7 +79,7 @@ def annotated(view: View, default: str) -> View:
         return view
     hosts = view.hosts or (default,) * len(view.rows)
     rows = tuple((host, *row) for host, row in zip(hosts, view.rows, strict=True))
-    return View((HOST, *view.columns), rows, view.hidden, hosts, view.ordered)
+    return View((HOST, *view.columns), rows, view.hidden, hosts, view.ordered, view.chosen)
 
 
 def in_order(view: View) -> View:
@@ -110,7 +115,21 @@ def text_as_json(text: str, host: str = "") -> str:
     return _responses(host, text, None, None)
 
 
+def column_widths(view: View, *, headers: bool) -> list[int]:
+    """What each column takes in a table, separators included, in characters; the view has rows."""
+    last = len(view.columns) - 1
+    return [
+        len(cells[0]) + 2 if i < last else max(map(len, cells))
+        for i, cells in enumerate(_columns(view, headers=headers))
+    ]
+
+
 def _text(view: View, *, headers: bool) -> str:
+    return "\n".join(map("| ".join, zip(*_columns(view, headers=headers), strict=True))).strip()
+
+
+def _columns(view: View, *, headers: bool) -> list[list[str]]:
+    """The cells of each column, padded but for the last column's."""
     columns: list[list[str]] = []
     last = len(view.columns) - 1
     for i, column in enumerate(view.columns):
@@ -124,7 +143,7 @@ def _text(view: View, *, headers: bool) -> str:
             width = max(max(map(len, cells)) + 1, 5 if i == 0 else 3)
             cells = [cell.ljust(width) for cell in cells]
         columns.append(cells)
-    return "\n".join(map("| ".join, zip(*columns, strict=True))).strip()
+    return columns
 
 
 def _printable(cell: str) -> str:
