@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from shoal_worker.core.links import EnsureGuestTap, EnsureHostTap, EnsureSegment, Remove, diff
+from shoal_worker.core.links import EnsureGuestTap, EnsureHostTap, EnsureSegment, EnsureUplink, Remove, diff
 from shoal_worker.netlink_network import NetlinkNetwork
 from shoal_worker.network import Links, NetworkError
 
@@ -64,6 +64,8 @@ async def carry_out(network: NetlinkNetwork, order: Order) -> Answer:
                     await network.ensure_guest_tap(guest_tap)
                 case EnsureHostTap(tap=host_tap):
                     await network.ensure_host_tap(host_tap)
+                case EnsureUplink(uplink=uplink):
+                    await network.ensure_uplink(uplink)
     except NetworkError as refused:
         error = str(refused)
     seconds = time.monotonic() - began

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from shoal.core.qos import Shaping
+
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """One VLAN of one bridge on this host: a Linux bridge, and a VXLAN device in it unless `vni` is 0.
@@ -30,23 +32,38 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 class GuestTap(msgspec.Struct, frozen=True, kw_only=True):
     """A tap for a guest's interface, persistent and up, in `segment` (empty: disconnected, in no bridge).
 
-    `flaw`: see Segment.
+    `shaping` is for what goes to the guest. All that passes through it either way is copied to the taps `copies`, as
+    far as they are there. `flaw`: see Segment.
     """
 
     tap: str
     segment: str
+    shaping: Shaping = Shaping()
+    copies: frozenset[str] = frozenset()
     flaw: str = ""
 
 
 class HostTap(msgspec.Struct, frozen=True, kw_only=True):
     """A veth pair whose outer end is the host's: it bears the name `tap`, and `ip` (`address/prefix`) if any.
 
-    `flaw`: see Segment.
+    `copies`: see GuestTap. `flaw`: see Segment.
     """
 
     tap: str
     segment: str
     ip: str = ""
+    copies: frozenset[str] = frozenset()
+    flaw: str = ""
+
+
+class Uplink(msgspec.Struct, frozen=True, kw_only=True):
+    """An interface of the host's own that carries VLANs with IEEE 802.1Q tags: VLAN → the segment that it is in.
+
+    The interface is never ours: only a device for each VLAN is. `flaw`: see Segment.
+    """
+
+    interface: str
+    segments: dict[int, str] = {}
     flaw: str = ""
 
 
@@ -56,6 +73,7 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     segments: dict[str, Segment] = {}
     guest_taps: dict[str, GuestTap] = {}
     host_taps: dict[str, HostTap] = {}
+    uplinks: dict[str, Uplink] = {}
 
 
 class NetworkError(Exception):
@@ -81,15 +99,22 @@ class Network(Protocol):
         ...
 
     async def ensure_guest_tap(self, tap: GuestTap) -> None:
-        """Make the tap, or move it to another segment, without taking it from a running guest."""
+        """Make the tap, move it to another segment, shape and copy, without taking it from a running guest."""
         ...
 
     async def ensure_host_tap(self, tap: HostTap) -> None:
         """Make the pair, or mend segment and address."""
         ...
 
+    async def ensure_uplink(self, uplink: Uplink) -> None:
+        """Make, mend and remove the devices of an uplink's VLANs, and put them into their segments.
+
+        NetworkError for an interface that is not there, is used for something else, or when the kernel has no VLANs.
+        """
+        ...
+
     async def remove(self, names: frozenset[str]) -> None:
-        """Remove our links of these names (a segment's with its VXLAN device), fast; missing ones are fine."""
+        """Remove our links of these names (a segment's and an uplink's with their devices), fast; missing ones are fine."""
         ...
 
     async def close(self) -> None:

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shoal.core.ifnames import host_tap_inner
-from shoal_worker.network import GuestTap, HostTap, Links, NetworkError, Segment
+from shoal.core.qos import Shaping
+from shoal_worker.network import GuestTap, HostTap, Links, NetworkError, Segment, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+#: a simulated host has its own connection, and two more network cards that are free
+_INTERFACES = {"eth0": "it has the address 10.128.0.1/16", "eth1": "", "eth2": ""}
 
 
 @dataclass(slots=True)
@@ -30,6 +35,11 @@ class SimulatedKernel:
     host_taps: dict[str, HostTap] = field(default_factory=dict)
     foreign: dict[str, str] = field(default_factory=dict)
     foreign_vnis: dict[int, str] = field(default_factory=dict)
+    uplinks: dict[str, Uplink] = field(default_factory=dict)
+    #: interfaces of the host's own, and why each can be no uplink (empty: it can)
+    interfaces: dict[str, str] = field(default_factory=lambda: dict(_INTERFACES))
+    #: what it lacks: `tbf`, `netem`, `vlan`
+    lacks: set[str] = field(default_factory=set)
 
 
 class SimulatedNetwork:
@@ -50,6 +60,7 @@ class SimulatedNetwork:
             segments=dict(kernel.segments),
             guest_taps=dict(kernel.guest_taps),
             host_taps=dict(kernel.host_taps),
+            uplinks=dict(kernel.uplinks),
         )
 
     async def ensure_segment(self, segment: Segment) -> None:
@@ -76,11 +87,16 @@ class SimulatedNetwork:
         kernel.segments[segment.segment] = msgspec.structs.replace(segment, flaw="")
 
     async def ensure_guest_tap(self, tap: GuestTap) -> None:
-        """Make or move a guest's tap. Raises NetworkError for a foreign name and for a missing segment."""
+        """Make or change a guest's tap. Raises NetworkError for a foreign name, a missing segment, missing parts of it."""
         kernel = self._connected()
         self._refuse_foreign([tap.tap])
         self._refuse_other_kind(tap.tap, kernel.guest_taps)
         self._need_segment(tap.tap, tap.segment)
+        lacking = {"tbf" if tap.shaping.rate_bit_s else "netem"} & kernel.lacks
+        if lacking and tap.shaping != Shaping():
+            # the tap itself is made all the same, as the real adapter does it
+            kernel.guest_taps[tap.tap] = msgspec.structs.replace(tap, shaping=Shaping(), flaw="")
+            raise NetworkError(f"the kernel has no queue discipline {lacking.pop()}")
         kernel.guest_taps[tap.tap] = msgspec.structs.replace(tap, flaw="")
 
     async def ensure_host_tap(self, tap: HostTap) -> None:
@@ -91,12 +107,25 @@ class SimulatedNetwork:
         self._need_segment(tap.tap, tap.segment)
         kernel.host_taps[tap.tap] = msgspec.structs.replace(tap, flaw="")
 
+    async def ensure_uplink(self, uplink: Uplink) -> None:
+        """Carry VLANs over an interface of the host's own. Raises NetworkError as the real adapter does."""
+        kernel, name = self._connected(), uplink.interface
+        why = kernel.interfaces.get(name, "there is no such interface")
+        if why and name not in kernel.uplinks:
+            raise NetworkError(f"{name} can be no uplink: {why}")
+        if "vlan" in kernel.lacks:
+            raise NetworkError("the kernel has no 802.1Q devices, which an uplink needs to tag its VLANs")
+        for segment in uplink.segments.values():
+            self._need_segment(name, segment)
+        kernel.uplinks[name] = msgspec.structs.replace(uplink, flaw="")
+
     async def remove(self, names: frozenset[str]) -> None:
         """Remove our links of these names. Taps stay when their bridge goes, in no segment."""
         kernel = self._connected()
         for name in names:
             kernel.guest_taps.pop(name, None)
             kernel.host_taps.pop(name, None)
+            kernel.uplinks.pop(name, None)
             if kernel.segments.pop(name, None) is not None:
                 _release(kernel, name)
         for segment in tuple(kernel.segments.values()):
@@ -134,7 +163,10 @@ class SimulatedNetwork:
 def _release(kernel: SimulatedKernel, segment: str) -> None:
     for name, guest_tap in kernel.guest_taps.items():
         if guest_tap.segment == segment:
-            kernel.guest_taps[name] = GuestTap(tap=name, segment="")
+            kernel.guest_taps[name] = msgspec.structs.replace(guest_tap, segment="")
     for name, host_tap in kernel.host_taps.items():
         if host_tap.segment == segment:
             kernel.host_taps[name] = msgspec.structs.replace(host_tap, segment="")
+    for name, uplink in kernel.uplinks.items():
+        rest = {vlan: into for vlan, into in uplink.segments.items() if into != segment}
+        kernel.uplinks[name] = msgspec.structs.replace(uplink, segments=rest)

@@ -12,6 +12,7 @@ The kernel takes at most 15 bytes (IFNAMSIZ, include/uapi/linux/if.h). What can 
 `shp-`   the Linux bridge of one VLAN of a plain bridge, 55 bits of hash
 `sht-`   a tap of a guest, at least 40 bits of hash and the interface's index
 `shv-`   the inner end of a host tap's veth pair, 55 bits of hash
+`shu-`   one VLAN of an uplink, a device on the host's own interface, 55 bits of hash
 =======  =============================================================================
 """
 
@@ -35,7 +36,8 @@ _SEGMENT_DEVICE = "shx-"
 _PLAIN_BRIDGE = "shp-"
 _GUEST_TAP = "sht-"
 _HOST_TAP_INNER = "shv-"
-_DERIVED = (_SEGMENT_BRIDGE, _SEGMENT_DEVICE, _PLAIN_BRIDGE, _GUEST_TAP, _HOST_TAP_INNER)
+_UPLINK_DEVICE = "shu-"
+_DERIVED = (_SEGMENT_BRIDGE, _SEGMENT_DEVICE, _PLAIN_BRIDGE, _GUEST_TAP, _HOST_TAP_INNER, _UPLINK_DEVICE)
 
 # Two digits and a dash leave the hash eight characters (40 bits); no machine type has room for a hundred cards.
 _MAX_NIC_INDEX = 99
@@ -81,6 +83,11 @@ def guest_tap(instance: str, index: int) -> str:
 def host_tap_inner(tap: str) -> str:
     """The end in the segment's bridge of the veth pair whose outer end is the host tap `tap`."""
     return _hashed(_HOST_TAP_INNER, tap)
+
+
+def uplink_device(interface: str, vlan: int) -> str:
+    """The device that carries one VLAN of an uplink on the host's own `interface`."""
+    return _hashed(_UPLINK_DEVICE, interface, str(vlan))
 
 
 def is_derived(name: str) -> bool:

@@ -17,7 +17,7 @@ def link_of(message: Any) -> KernelLink:
     """The link that an RTM_NEWLINK message tells of."""
     info = message.get("linkinfo")
     kind = str((info.get("kind") if info else "") or "")
-    details = info.get("data") if info and kind in {"vxlan", "bridge"} else None
+    details = info.get("data") if info and kind in {"vxlan", "bridge", "vlan"} else None
     vxlan = details if kind == "vxlan" else None
     return KernelLink(
         index=message["index"],
@@ -28,7 +28,8 @@ def link_of(message: Any) -> KernelLink:
         up=bool(message["flags"] & _IFF_UP),
         mtu=int(message.get("mtu") or 0),
         master=int(message.get("master") or 0),
-        peer=int(message.get("link") or 0) if kind == "veth" else 0,
+        peer=int(message.get("link") or 0) if kind in {"veth", "vlan"} else 0,
+        vlan=int(details.get("vlan_id") or 0) if kind == "vlan" and details else 0,
         snooping=bool(kind == "bridge" and details and details.get("br_mcast_snooping")),
         vni=int(vxlan.get("vxlan_id") or 0) if vxlan else 0,
         local=str(vxlan.get("vxlan_local") or vxlan.get("vxlan_local6") or "") if vxlan else "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shoal_worker.network import GuestTap, HostTap, Links, Segment
+    from shoal_worker.network import GuestTap, HostTap, Links, Segment, Uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,14 @@ class EnsureHostTap:
     tap: HostTap
 
 
-Action = Remove | EnsureSegment | EnsureGuestTap | EnsureHostTap
+@dataclass(frozen=True, slots=True)
+class EnsureUplink:
+    """Make or mend the VLANs of an uplink."""
+
+    uplink: Uplink
+
+
+Action = Remove | EnsureSegment | EnsureGuestTap | EnsureHostTap | EnsureUplink
 
 
 def diff(desired: Links, observed: Links) -> tuple[Action, ...]:
@@ -59,17 +66,23 @@ def diff(desired: Links, observed: Links) -> tuple[Action, ...]:
         for name, segment in sorted(desired.segments.items())
         if observed.segments.get(name) != segment
     ]
-    actions += [
+    taps: list[EnsureGuestTap | EnsureHostTap] = [
         EnsureGuestTap(tap)
         for name, tap in sorted(desired.guest_taps.items())
         if observed.guest_taps.get(name) != tap
     ]
-    actions += [
+    taps += [
         EnsureHostTap(tap)
         for name, tap in sorted(desired.host_taps.items())
         if observed.host_taps.get(name) != tap
     ]
-    return tuple(actions)
+    # what is copied somewhere comes after what the copies go to
+    uplinks = [
+        EnsureUplink(uplink)
+        for name, uplink in sorted(desired.uplinks.items())
+        if observed.uplinks.get(name) != uplink
+    ]
+    return (*actions, *sorted(taps, key=lambda action: bool(action.tap.copies)), *uplinks)
 
 
 def _unwanted(desired: Links, observed: Links) -> frozenset[str]:
@@ -78,6 +91,7 @@ def _unwanted(desired: Links, observed: Links) -> frozenset[str]:
         (observed.segments.keys() - desired.segments.keys())
         | (observed.guest_taps.keys() - desired.guest_taps.keys())
         | (observed.host_taps.keys() - desired.host_taps.keys())
+        | (observed.uplinks.keys() - desired.uplinks.keys())
     )
 
 

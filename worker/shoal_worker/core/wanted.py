@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from shoal.core import ifnames
+from shoal.core.qos import Shaping
 from shoal.messages.desired import LaunchRecord, Port, SegmentRecord, TapRecord
 from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import PRESENT, DesiredState
-from shoal_worker.network import GuestTap, HostTap, Links, Segment
+from shoal_worker.network import GuestTap, HostTap, Links, Segment, Uplink
 
 #: more than any machine type has room for; see `ifnames.guest_tap`
 _MAX_NICS = 100
@@ -38,6 +40,9 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
     host_taps: dict[str, HostTap] = {}
     waiting: dict[VMKey, str] = {}
     waiting_taps: dict[VMKey, str] = {}
+    uplinks: dict[str, Uplink] = {}
+    #: tap that gets copies → tap whose traffic it gets
+    mirrors: dict[str, str] = {}
     for record in desired.launches():
         if record.power not in PRESENT:
             continue
@@ -47,12 +52,17 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
             waiting[record.namespace, record.name] = waiting_for(missing[0])
         segments.update((segment.segment, segment) for _, segment in ports if segment is not None)
         if not missing and record.instance not in ended:
-            guest_taps.update(
-                (port.tap, GuestTap(tap=port.tap, segment=port.segment if port.vlan else ""))
-                for port in record.ports
-            )
+            guest_taps.update((port.tap, _guest_tap(port)) for port in record.ports)
+            mirrors.update((port.tap, port.mirror) for port in record.ports if port.mirror)
     for tap in desired.taps():
         if tap.removed:
+            continue
+        if tap.trunk:
+            carried = _trunked(desired, tap, underlay)
+            segments.update((segment.segment, segment) for segment in carried.values())
+            uplinks[tap.tap] = Uplink(
+                interface=tap.tap, segments={vlan: segment.segment for vlan, segment in carried.items()}
+            )
             continue
         segment = _segment_of(desired, tap, underlay)
         if segment is None:
@@ -60,7 +70,43 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
             continue
         segments[segment.segment] = segment
         host_taps[tap.tap] = HostTap(tap=tap.tap, segment=tap.segment, ip=tap.ip)
-    return Wanted(Links(segments=segments, guest_taps=guest_taps, host_taps=host_taps), waiting, waiting_taps)
+        if tap.mirror:
+            mirrors[tap.tap] = tap.mirror
+    for source, copies in _sources(mirrors).items():
+        if source in guest_taps:
+            guest_taps[source] = replace(guest_taps[source], copies=copies)
+        elif source in host_taps:
+            host_taps[source] = replace(host_taps[source], copies=copies)
+    links = Links(segments=segments, guest_taps=guest_taps, host_taps=host_taps, uplinks=uplinks)
+    return Wanted(links, waiting, waiting_taps)
+
+
+def _trunked(desired: DesiredState, tap: TapRecord, underlay: str) -> dict[int, Segment]:
+    """The segments that an uplink is in, by VLAN; those whose record has not arrived follow later."""
+    found = {}
+    for vlan, (vni, bridge) in tap.trunked().items():
+        record = desired.segment(vni) if vni else None
+        if not vni:
+            found[vlan] = Segment(segment=bridge)
+        elif record is not None and not record.removed:
+            found[vlan] = segment_of(record, desired.host, underlay)
+    return found
+
+
+def _guest_tap(port: Port) -> GuestTap:
+    return GuestTap(
+        tap=port.tap,
+        segment=port.segment if port.vlan else "",
+        shaping=port.qos.shaping() if port.qos else Shaping(),
+    )
+
+
+def _sources(mirrors: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """From which tap each mirror's tap gets copies, turned around: to which taps each source is copied."""
+    found: dict[str, set[str]] = {}
+    for target, source in mirrors.items():
+        found.setdefault(source, set()).add(target)
+    return {source: frozenset(targets) for source, targets in found.items()}
 
 
 def waiting_for(port: Port | TapRecord) -> str:
@@ -100,6 +146,7 @@ def kept(wanted: Links, observed: Links) -> Links:
         segments={**observed.segments, **wanted.segments},
         guest_taps={**observed.guest_taps, **wanted.guest_taps},
         host_taps={**observed.host_taps, **wanted.host_taps},
+        uplinks={**observed.uplinks, **wanted.uplinks},
     )
 
 
@@ -119,9 +166,13 @@ def unneeded(
     guest_taps = observed.guest_taps.keys() - wanted.guest_taps.keys() - using
     removed = {record.tap for record in removed_taps}
     host_taps = (observed.host_taps.keys() & removed) - wanted.host_taps.keys()
+    uplinks = (observed.uplinks.keys() & removed) - wanted.uplinks.keys()
     staying = _segments_of(observed.guest_taps, guest_taps) | _segments_of(observed.host_taps, host_taps)
+    for name in observed.uplinks.keys() - uplinks:
+        uplink = wanted.uplinks.get(name, observed.uplinks[name])
+        staying |= set(uplink.segments.values())
     segments = observed.segments.keys() - wanted.segments.keys() - staying
-    return frozenset(guest_taps | host_taps | segments)
+    return frozenset(guest_taps | host_taps | uplinks | segments)
 
 
 def _segments_of(taps: Mapping[str, GuestTap] | Mapping[str, HostTap], leaving: set[str]) -> set[str]:
@@ -132,3 +183,8 @@ def links_of(record: LaunchRecord) -> tuple[str, ...]:
     """The names of the links that a VM cannot do without, segments first: what is wrong there breaks the taps."""
     segments = [port.segment for port in record.ports if port.vlan]
     return (*segments, *(port.tap for port in record.ports))
+
+
+def links_about(record: LaunchRecord) -> tuple[str, ...]:
+    """The names of all links that a VM's record asks something of: its own, and those whose traffic it is to get."""
+    return (*links_of(record), *(port.mirror for port in record.ports if port.mirror))
