@@ -207,6 +207,17 @@ class ClearHistory(Request[Done], frozen=True, kw_only=True):
     words: ClassVar[tuple[str, ...]] = ("clear history",)
 
 
+class ClearAll(Request[Done], frozen=True, kw_only=True):
+    """Clear all namespaces with everything in them, the blacklist of VLANs, and the lines of this session.
+
+    Files of the cluster stay. It is `clear namespace all`, `clear vlans all` and `clear history`.
+    """
+
+    noun: ClassVar[str] = "session"
+    verb: ClassVar[str] = "clear-all"
+    words: ClassVar[tuple[str, ...]] = ("clear all",)
+
+
 class Echo(Request[Said], frozen=True, kw_only=True):
     """Print the words."""
 
@@ -284,6 +295,7 @@ LOCAL_COMMANDS: tuple[type[Request[Any]], ...] = (
     Apropos,
     History,
     ClearHistory,
+    ClearAll,
     Version,
     Leave,
 )

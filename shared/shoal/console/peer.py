@@ -18,10 +18,14 @@ class NotSupported(Request[Done], frozen=True, kw_only=True):
     verb: ClassVar[str] = "not-supported"
     words: ClassVar[tuple[str, ...]] = (
         *(".env [arguments...]", "background [arguments...]", "background-status [arguments...]"),
+        *("bridge config [arguments...]", "bridge destroy [arguments...]"),
+        *("bridge notunnel [arguments...]", "bridge tunnel [arguments...]"),
         *("capture netflow [arguments...]", "cc [arguments...]", "check", "clear cc [arguments...]"),
         *("clear deploy [arguments...]", "clear optimize [arguments...]", "clear pipe [arguments...]"),
         *("clear plumb [arguments...]", "clear router [arguments...]", "clear vnc [arguments...]"),
         *("debug [arguments...]", "deploy [arguments...]", "dnsmasq [arguments...]", "log [arguments...]"),
+        *("disk commit [arguments...]", "disk inject [arguments...]", "disk rebase [arguments...]"),
+        *("disk resize [arguments...]", "disk set-backing [arguments...]"),
         *("mesh dial [arguments...]", "mesh dot [arguments...]", "mesh hangup [arguments...]"),
         *("ns snapshot [arguments...]", "nuke", "optimize [arguments...]", "pipe [arguments...]"),
         *("plumb [arguments...]", "process [arguments...]", "router [arguments...]"),
@@ -37,15 +41,7 @@ class NotYet(Request[Done], frozen=True, kw_only=True):
 
     noun: ClassVar[str] = "session"
     verb: ClassVar[str] = "not-yet"
-    words: ClassVar[tuple[str, ...]] = (
-        *("bridge [arguments...]", "capture [arguments...]", "clear all", "clear capture [arguments...]"),
-        *("clear qos [arguments...]", "clear tap mirror [arguments...]", "disk [arguments...]"),
-        "mesh send [arguments...]",
-        *("ns recovery [arguments...]", "ns run [arguments...]", "ns save [arguments...]"),
-        "qos [arguments...]",
-        "tap mirror [arguments...]",
-        *("vm net add [arguments...]", "vm save [arguments...]"),
-    )
+    words: ClassVar[tuple[str, ...]] = ("ns recovery [arguments...]",)
 
     arguments: tuple[str, ...] = ()
 

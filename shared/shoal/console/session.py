@@ -22,6 +22,7 @@ from shoal.grammar import Grammar, Match, join, split
 from shoal.messages.base import Failure, Reply, Request, Table
 from shoal.messages.files import GetFile, PutFile
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
+from shoal.messages.vlans import ClearVLANs
 
 DEFAULT_NAMESPACE = "minimega"
 _HISTORY = 10_000
@@ -219,9 +220,18 @@ class Session:
                         "cannot run a program here: `shell` works at a prompt and in scripts"
                     )
                 text = await self._shell(request.program)
+            case local.ClearAll():
+                return await self._clear_all()
             case local.ReadScript():
                 return await self._read_script(request, namespace)
         return Answer(self.settings, text)
+
+    async def _clear_all(self) -> Answer:
+        """Clear what there is, in minimega's order."""
+        answer = await self._send(ClearNamespace(name="all"), DEFAULT_NAMESPACE)
+        await self._call(DEFAULT_NAMESPACE, ClearVLANs(prefix="all"))
+        self.history = []
+        return answer
 
     async def _read_script(self, request: local.ReadScript, namespace: str) -> Answer:
         if self._read is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -48,7 +49,7 @@ class View(msgspec.Struct, frozen=True):
         """The same with only these columns, in this order; none of them is hidden any more."""
         return View(
             columns=tuple(self.columns[i] for i in positions),
-            rows=tuple(tuple(row[i] for i in positions) for row in self.rows),
+            rows=tuple(zip(*(map(itemgetter(i), self.rows) for i in positions), strict=True)),
             hosts=self.hosts,
             ordered=self.ordered,
             chosen=self.chosen,
@@ -133,7 +134,11 @@ def _columns(view: View, *, headers: bool) -> list[list[str]]:
     columns: list[list[str]] = []
     last = len(view.columns) - 1
     for i, column in enumerate(view.columns):
-        cells = [cell_text(row[i]) for row in view.rows]
+        # Spelled out, not `cell_text`: a call for each of a million cells would take most of the time.
+        cells = [
+            cell if cell.__class__ is str else "" if cell is None else str(cell)
+            for cell in map(itemgetter(i), view.rows)
+        ]
         if not "".join(cells).isprintable():
             cells = [_printable(cell) for cell in cells]
         if headers:

@@ -6,23 +6,42 @@ This module refuses to know questions and the bus.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from shoal.bus.protocol import BlobStore
 from shoal.messages.host_requests import Content
+from shoal_worker.captures import Captures
+from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache
 from shoal_worker.guest_access import GuestAccess
 from shoal_worker.hypervisor import Hypervisor
+from shoal_worker.images import Images
 from shoal_worker.machine import Machine
+from shoal_worker.programs import Programs
+from shoal_worker.simulated_images import SimulatedImages
 
 _PART_BYTES = 128 * 1024
 
 
+#: keeps a VM (namespace and name, instance) to whoever enters it
+Hold = Callable[[VMKey, str], AbstractAsyncContextManager[None]]
+
+
+def unheld(_: VMKey, __: str) -> AbstractAsyncContextManager[None]:
+    """Where there is nobody who would do anything about VMs."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts of one host that questions are about. `host` is its name."""
+    """The parts of one host that questions are about. `host` is its name.
+
+    `offered` is a directory of files that anybody may launch VMs with. `hold` has the reconciler leave a VM alone.
+    """
 
     host: str
     hypervisor: Hypervisor
@@ -31,6 +50,11 @@ class Desk:
     desired: DesiredState
     cache: FileCache
     blobs: BlobStore
+    captures: Captures
+    programs: Programs
+    images: Images = field(default_factory=SimulatedImages)
+    offered: Path | None = None
+    hold: Hold = unheld
 
 
 async def shelve(blobs: BlobStore, content: bytes, label: str) -> Content:

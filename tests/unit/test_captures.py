@@ -1,0 +1,177 @@
+"""The captures of a host: begun, listed by the next worker too, ended with their links, kept until collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+from msgspec.structs import replace
+
+from shoal.bus.memory_blobs import MemoryBlobs
+from shoal.errors import Conflict, InvalidRequest, Refused
+from shoal.messages.capture_requests import Capture
+from shoal_worker.capture_book import CaptureBook
+from shoal_worker.captures import Captures
+from shoal_worker.shelving import shelve_parts
+from shoal_worker.simulated_recorder import SimulatedRecorder
+
+TAP = "sht-a-0"
+
+
+def capture(key: str = "c1", **more: object) -> Capture:
+    made = Capture(
+        id=key, namespace="red", bridge="lan", vlan=5, interface=TAP, vm="web1", name=f"{key}.pcap"
+    )
+    return replace(made, **more)
+
+
+def held(recorder: SimulatedRecorder, book: CaptureBook) -> Captures:
+    return Captures(recorder, book, structlog.get_logger())
+
+
+@pytest.fixture
+def recorder() -> SimulatedRecorder:
+    """What outlives a worker."""
+    return SimulatedRecorder()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> CaptureBook:
+    """A list on disk."""
+    return CaptureBook(tmp_path / "state" / "captures.json")
+
+
+async def test_the_next_worker_finds_what_runs_and_ends_it(
+    recorder: SimulatedRecorder, book: CaptureBook
+) -> None:
+    """A worker that begins anew lists the captures of the last one, and ends them whole when asked."""
+    await held(recorder, book).start(capture())
+    again = held(recorder, book)
+    await again.open()
+    assert again.listed() == (capture(),)
+    (ended,) = await again.end(["c1", "unknown"])
+    assert (ended.capture.state, ended.capture.partial) == ("ended", False)
+    assert again.ended == 1
+    third = held(recorder, book)
+    await third.open()
+    assert [kept.capture.state for kept in third.waiting()] == ["ended"]
+    await third.forget(["c1"])
+    assert third.count == 0
+    assert recorder.files == {}
+    assert await book.read() == ()
+
+
+async def test_what_died_is_partial(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """A capture whose recording ends by itself is marked at once, stays listed, and is partial when it is ended."""
+    captures = held(recorder, book)
+    await captures.start(capture())
+    (kept,) = await book.read()
+    recorder.die(kept.recording.pid)
+    (seen,) = captures.listed()
+    assert (seen.state, captures.ended) == ("died", 0)
+    assert seen.reason
+    (ended,) = await captures.end(["c1"])
+    assert ended.capture.partial
+    assert ended.capture.reason
+
+
+async def test_what_died_while_no_worker_was_there_is_partial(
+    recorder: SimulatedRecorder, book: CaptureBook
+) -> None:
+    """A recording that is gone when the next worker comes is not taken for a whole one."""
+    await held(recorder, book).start(capture())
+    (kept,) = await book.read()
+    recorder.die(kept.recording.pid)
+    again = held(recorder, book)
+    await again.open()
+    (ended,) = await again.end(["c1"])
+    assert ended.capture.partial
+
+
+async def test_a_partial_file_of_the_users_is_renamed(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """A file at a path of the host that is partial says so by its name; a whole one keeps its name, both stay."""
+    captures = held(recorder, book)
+    await captures.start(capture("c1", name="", path="/tmp/a.pcap"))
+    await captures.start(capture("c2", name="", path="/tmp/b.pcap"))
+    recorder.die((await book.read())[0].recording.pid)
+    await captures.end(["c1", "c2"])
+    await captures.forget(["c1", "c2"])
+    assert sorted(recorder.files) == ["/tmp/a.partial.pcap", "/tmp/b.pcap"]
+
+
+async def test_a_link_that_goes_ends_its_captures(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """Captures of links that are about to be removed end whole and wait to be collected; others go on."""
+    captures = held(recorder, book)
+    await captures.start(capture("c1"))
+    await captures.start(capture("c2", interface="shb-1-5"))
+    await captures.leave({TAP, "other"})
+    assert {each.id: each.state for each in captures.listed()} == {"c1": "ended", "c2": "running"}
+    assert [kept.capture.partial for kept in captures.waiting()] == [False]
+
+
+async def test_only_dead_captures_of_missing_links_are_over(
+    recorder: SimulatedRecorder, book: CaptureBook
+) -> None:
+    """What died with its link waits to be collected; what still runs is left alone, though its link is not seen yet."""
+    captures = held(recorder, book)
+    await captures.start(capture("c1"))
+    await captures.missing(set())
+    assert [each.state for each in captures.listed()] == ["running"]
+    recorder.die((await book.read())[0].recording.pid)
+    await captures.missing({TAP})
+    assert [each.state for each in captures.listed()] == ["died"]
+    await captures.missing(set())
+    assert [(kept.capture.id, kept.capture.partial) for kept in captures.waiting()] == [("c1", True)]
+
+
+async def test_what_cannot_begin_leaves_nothing(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """A path that another capture writes to, and a bad filter, are refused, and nothing is listed or written."""
+    captures = held(recorder, book)
+    await captures.start(capture("c1", name="", path="/tmp/a.pcap"))
+    with pytest.raises(Conflict, match="another capture on this host writes to it"):
+        await captures.start(capture("c2", name="", path="/tmp/a.pcap"))
+    with pytest.raises(InvalidRequest, match="invalid filter"):
+        await captures.start(capture("c3", filter="(icmp"))
+    await captures.start(capture("c4", name="", path="/dev/null"))
+    await captures.start(capture("c5", name="", path="/dev/null"))
+    assert [each.id for each in captures.listed()] == ["c1", "c4", "c5"]
+    assert "/simulated/c3.pcap" not in recorder.files
+
+
+async def test_what_cannot_be_written_down_is_not_begun(recorder: SimulatedRecorder, tmp_path: Path) -> None:
+    """Without a place for the list no recording stays: nobody would find it again."""
+    (tmp_path / "file").write_text("")
+    captures = held(recorder, CaptureBook(tmp_path / "file" / "captures.json"))
+    with pytest.raises(Refused, match="cannot write the list of captures"):
+        await captures.start(capture())
+    assert captures.count == 0
+    assert recorder.files == {}
+
+
+async def test_a_damaged_list_is_told(recorder: SimulatedRecorder, tmp_path: Path) -> None:
+    """A list that cannot be read is an error that names the file: captures are not forgotten silently."""
+    (tmp_path / "captures.json").write_text("[{")
+    with pytest.raises(Refused, match=r"cannot read the list of captures .*captures\.json"):
+        await held(recorder, CaptureBook(tmp_path / "captures.json")).open()
+
+
+async def test_content_is_shelved_once(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """What a capture came to is in the store under its digest, with its size; a second time nothing is sent."""
+    captures, blobs, told = held(recorder, book), MemoryBlobs(), []
+    await captures.start(capture())
+    (kept,) = await captures.end(["c1"])
+
+    async def shelve() -> tuple[str, int]:
+        content = await shelve_parts(
+            blobs, lambda: recorder.read(kept.recording), "c1.pcap", lambda *step: told.append(step)
+        )
+        return content.digest, content.size
+
+    digest, size = await shelve()
+    assert blobs.content == {digest: recorder.files[kept.recording.path]}
+    assert size == len(blobs.content[digest]) == 24
+    assert any("putting c1.pcap" in text for _, _, text in told)
+    told.clear()
+    assert await shelve() == (digest, size)
+    assert not any("putting" in text for _, _, text in told)
