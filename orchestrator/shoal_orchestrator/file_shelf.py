@@ -6,11 +6,15 @@ Refuses to know names of files and requests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncGenerator, Iterator
 
 import structlog
 
 from shoal.bus.protocol import BlobStore
 from shoal.errors import ShoalError
+from shoal.messages.host_requests import Content
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.stored_files import needed
 
@@ -27,17 +31,42 @@ class FileShelf:
         self._model = model
         self._stale: set[str] = set()
         self._unfinished: dict[str, int] = {}
+        self._keeping: list[set[str]] = []
         self.lock = asyncio.Lock()
 
     async def holds(self, digest: str, size: int) -> bool:
         """Whether the content is there, with that size."""
         return await self._blobs.find(digest) == size
 
+    async def put(self, body: bytes, label: str) -> Content:
+        """Put what is in memory there; it is to get a name, or it is removed again."""
+        digest = hashlib.sha256(body).hexdigest()
+        if not await self.holds(digest, len(body)):
+
+            async def parts() -> AsyncGenerator[bytes, None]:
+                yield body
+
+            await self._blobs.put(digest, parts(), label=label)
+        return Content(digest=digest, size=len(body))
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[set[str]]:
+        """A set; the content whose digest is put into it is not removed meanwhile, although it has no name yet."""
+        kept: set[str] = set()
+        self._keeping.append(kept)
+        try:
+            yield kept
+        finally:
+            self._keeping = [each for each in self._keeping if each is not kept]
+
+    def _needed(self) -> set[str]:
+        return needed(self._model).union(*self._keeping)
+
     async def release(self, digest: str) -> None:
         """Remove content that a name has just lost, unless something else needs it; a sweep does it if this fails."""
         try:
             async with self.lock:
-                if digest not in needed(self._model):
+                if digest not in self._needed():
                     await self._blobs.delete(digest)
         except ShoalError as error:
             LOG.warning("content-not-removed", digest=digest, error=error.message)
@@ -54,7 +83,7 @@ class FileShelf:
     async def sweep(self) -> None:
         """Remove what was not needed the last time and is not now, and sendings that have not gone on since."""
         async with self.lock:
-            stale = set(await self._blobs.digests()) - needed(self._model)
+            stale = set(await self._blobs.digests()) - self._needed()
             for digest in stale & self._stale:
                 await self._blobs.delete(digest)
                 LOG.info("content-removed", digest=digest)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from shoal.core.saved_machine import SavedMachine
 from shoal_worker.accelerator import Accelerator
 from shoal_worker.hypervisor import GuestSpec, HypervisorError, Survey
 from shoal_worker.libvirt_hypervisor import LibvirtHypervisor
@@ -44,6 +45,10 @@ async def carry_out(hypervisor: LibvirtHypervisor, ask: Ask) -> str:
             await hypervisor.pause(ask.instance)
         case "destroy":
             await hypervisor.destroy(ask.instance)
+        case "save":
+            machine = SavedMachine(memory_mib=0)
+            saved = await hypervisor.access.save(ask.instance, machine, lambda *_: None)
+            await saved.discard()
         case "survey":
             pass
         case other:

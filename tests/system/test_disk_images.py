@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from shoal_worker.core.domain_xml import Layer
-from shoal_worker.disk_images import inspect, make_overlay
+from shoal_worker.disk_images import inspect, look, make_overlay
 from shoal_worker.hypervisor import HypervisorError
+from shoal_worker.image_copying import flatten
+from shoal_worker.qemu_images import QemuImages
 
 
 @pytest.fixture(autouse=True)
 def tools(need: Callable[[str, bool], None]) -> None:
-    for tool in ("qemu-img", "prlimit"):
+    for tool in ("qemu-img", "qemu-nbd", "prlimit"):
         need(tool, shutil.which(tool) is not None)
 
 
@@ -123,3 +126,66 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(HypervisorError, match="cannot read disk image") as caught:
         inspect(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_the_cluster_stands_alone(tmp_path: Path) -> None:
+    """An image that may need no others is refused with a backing file, even one beside it; one without is fine."""
+    base = make(tmp_path / "base.img", "raw")
+    top = overlay(tmp_path / "top.qcow2", "base.img", "raw")
+    with pytest.raises(HypervisorError, match=r"needs a backing file, 'base\.img'"):
+        inspect(str(top), alone=True)
+    assert inspect(str(base), alone=True) == (Layer(str(base), "raw"),)
+
+
+def test_looking(tmp_path: Path) -> None:
+    """Each image of a chain is shown with its sizes and the one beneath it; one that is written to is in use."""
+    base = make(tmp_path / "base.img", "raw")
+    top = overlay(tmp_path / "top.qcow2", base, "raw")
+    upper, lower = look(str(top))
+    assert (upper.format, upper.virtual, upper.backing, upper.used) == ("qcow2", 1 << 20, str(base), False)
+    assert (lower.image, lower.format, lower.backing) == (str(base), "raw", "")
+    with subprocess.Popen(["qemu-nbd", "-k", str(tmp_path / "nbd.sock"), "-f", "qcow2", str(top)]) as writer:
+        try:
+            wait_until(lambda: look(str(top))[0].used)
+        finally:
+            writer.terminate()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def test_images_of_the_head(tmp_path: Path) -> None:
+    """Empty images, overlays beside their base and copies that need no other are made; nothing is replaced."""
+    images = QemuImages(tmp_path / "drafts")
+    base = tmp_path / "base.qcow2"
+    await images.create("qcow2", 1 << 20, str(base))
+    with pytest.raises(HypervisorError, match="something is there already"):
+        await images.create("raw", 1 << 20, str(base))
+    top = tmp_path / "top.qcow2"
+    await images.overlay(str(base), str(top))
+    assert [row.image for row in await images.look(str(top))] == [str(top), str(base)]
+    (tmp_path / "other").mkdir()
+    with pytest.raises(HypervisorError, match="only need images in its own folder"):
+        await images.overlay(str(base), str(tmp_path / "other/top.qcow2"))
+    qemu_img("bitmap", "--add", str(top), "unused")  # a header that differs from that of an empty image
+    copy = await images.copy(str(top))
+    assert [row.backing for row in await images.look(copy)] == [""]
+    assert b"".join([part async for part in images.read(copy)]).startswith(b"QFI")
+    await images.discard(copy)
+    assert list((tmp_path / "drafts").iterdir()) == []
+
+
+async def test_a_copy_has_what_the_chain_has(tmp_path: Path) -> None:
+    """What is in base and overlay together is in the copy; a header that a guest wrote into a raw base leads nowhere."""
+    base = overlay(tmp_path / "base.img", "/etc/shadow", "raw")
+    top = overlay(tmp_path / "top.qcow2", base, "raw")
+    await flatten((Layer(str(top), "qcow2"), Layer(str(base), "raw")), tmp_path / "copy.qcow2")
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", tmp_path / "copy.qcow2", tmp_path / "copy.raw")
+    content = base.read_bytes()
+    assert (tmp_path / "copy.raw").read_bytes()[: len(content)] == content
+    with pytest.raises(HypervisorError, match="cannot copy disk /nowhere"):
+        await flatten((Layer("/nowhere", "raw"),), tmp_path / "no.qcow2")

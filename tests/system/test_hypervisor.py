@@ -103,12 +103,17 @@ class Worker:
                 pipe.close()
         self._process = None
 
-    def ask(self, do: str, **words: Any) -> Answer:
+    def say(self, do: str, **words: Any) -> None:
+        """Ask for something, and do not wait for the answer."""
         assert self._process is not None
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode({"do": do, **words}) + b"\n")
         self._process.stdin.flush()
+
+    def ask(self, do: str, **words: Any) -> Answer:
+        self.say(do, **words)
+        assert self._process is not None
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the agent ended while it was asked to {do}"
         return msgspec.json.decode(line, type=Answer)
@@ -272,6 +277,36 @@ def test_adoption_after_kill(worker: Worker, image: GuestImage) -> None:
     assert worker.guest(running.instance).reason == reason
 
 
+def test_worker_killed_while_it_saves(worker: Worker, image: GuestImage) -> None:
+    """A guest whose saving was broken off by -9 is paused and otherwise well: it goes on, and can be saved again."""
+    wanted = spec(image, "vm1")
+    worker.ask("create", spec=wanted)
+    worker.ask("resume", instance=wanted.instance)
+    folder = worker.state / "guests" / wanted.instance
+    log = folder / "serial0.log"
+    wait_until(lambda: READY_MARKER in log.read_text(errors="replace"), "marker", 240)
+    pid = worker.ask("pause", instance=wanted.instance).survey.guests[0].pid
+    worker.say("save", instance=wanted.instance)
+    draft = folder / "save/state"
+    wait_until(lambda: draft.exists() and draft.stat().st_size > 1 << 20, "a part of the state")
+    worker.kill()
+    (guest,) = worker.start().survey.guests
+    assert (guest.state, guest.pid) == ("paused", pid)
+    assert worker.ask("resume", instance=wanted.instance).survey.guests[0].state == "running"
+
+    async def uptime_s() -> int:
+        async with serial_console(folder / "serial0.sock") as console:
+            return await console.uptime_s()
+
+    assert asyncio.run(uptime_s()) > 0
+    worker.ask("pause", instance=wanted.instance)
+    for _ in "twice":
+        assert worker.ask("save", instance=wanted.instance).error == ""
+    assert not (folder / "save").exists()
+    worker.ask("resume", instance=wanted.instance)
+    assert asyncio.run(uptime_s()) > 0
+
+
 def test_qemu_killed(worker: Worker, image: GuestImage) -> None:
     """A QEMU that somebody kills makes its guest failed, with the signal as reason, until it is destroyed."""
     wanted = spec(image, "vm1")
@@ -310,6 +345,66 @@ def test_what_cannot_be_created(worker: Worker, image: GuestImage) -> None:
         assert answer.survey.guests == ()
         assert not list(worker.state.glob("guests/*"))
         assert not list(worker.state.glob("by-name/*"))
+
+
+#: a boot sector that writes itself to the second sector by the BIOS, says on the serial line whether it could, and halts
+BOOT_SECTOR = (
+    bytes.fromhex(
+        "31c0 8ed8 8ec0"  # segments 0
+        "bb007c b80103 b90200 ba8000 cd13"  # write 1 sector from 7c00 to cylinder 0, sector 2 of the first disk
+        "baf803 b057 7302 b045 ee"  # `W`, or `E` if that failed, to COM1
+        "f4 ebfd"
+    ).ljust(510, b"\0")
+    + b"\x55\xaa"
+)
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_what_a_guest_writes_is_in_its_overlay(worker: Worker, form: str) -> None:
+    """A guest that writes to its disk leaves the image byte for byte the same; what it wrote is in its overlay."""
+    plain = worker.state / "plain.img"
+    plain.write_bytes(BOOT_SECTOR.ljust(1 << 20, b"\0"))
+    # where a worker keeps the cluster's files, which must not need others
+    folder = worker.state / "files"
+    folder.mkdir()
+    disk = folder / "image"
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", form, str(plain), str(disk)], check=True)
+    disk.chmod(0o444)
+    before = disk.read_bytes()
+    config = VMConfig(memory_mib=32, disks=(DiskSpec(str(disk)),), serial_ports=1)
+    wanted = GuestSpec(
+        namespace="red",
+        name="writer",
+        instance=uuid.uuid4().hex,
+        revision=1,
+        uuid=str(uuid.uuid4()),
+        config=config,
+    )
+    assert worker.ask("create", spec=wanted).error == ""
+    worker.ask("resume", instance=wanted.instance)
+    guest = worker.state / "guests" / wanted.instance
+    wait_until(lambda: (guest / "serial0.log").read_bytes()[-1:] in (b"W", b"E"), "the sector written", 120)
+    assert (guest / "serial0.log").read_bytes()[-1:] == b"W"
+    worker.ask("pause", instance=wanted.instance)
+    seen = worker.state / "seen.img"
+    copy = ["qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", str(guest / "disk0.qcow2"), str(seen)]
+    subprocess.run(copy, check=True)
+    assert seen.read_bytes()[512:1024] == BOOT_SECTOR
+    worker.ask("destroy", instance=wanted.instance)
+    assert disk.read_bytes() == before
+    assert before.count(BOOT_SECTOR) == 1
+
+
+def test_an_image_of_the_cluster_needs_no_other(worker: Worker, image: GuestImage) -> None:
+    """A file of the cluster that names a backing file, even another one of the cluster, is refused at launch."""
+    folder = worker.state / "files"
+    folder.mkdir()
+    (folder / "base").write_bytes(b"\0" * 512)
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "base", str(folder / "top")]
+    subprocess.run(command, check=True)
+    answer = worker.ask("create", spec=spec(image, "vm1", disks=(DiskSpec(str(folder / "top")),)))
+    assert "it needs a backing file, 'base', and a file of the cluster must not need others" in answer.error
+    assert answer.survey.guests == ()
 
 
 def test_snapshot_leaves_the_disk_alone(worker: Worker, image: GuestImage) -> None:

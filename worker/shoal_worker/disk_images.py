@@ -8,6 +8,7 @@ All functions block: call them on a thread.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from shoal.messages.disks import ImageRow
 from shoal_worker.core.domain_xml import Layer
 from shoal_worker.hypervisor import HypervisorError
 
@@ -25,8 +27,8 @@ _TIMEOUT_S = 30.0
 _LIMITS = ("prlimit", f"--as={1 << 30}", "--cpu=20")
 
 
-def inspect(image: str) -> tuple[Layer, ...]:
-    """Read the image's format and backing chain, from the top (absolute path) down.
+def inspect(image: str, *, alone: bool = False) -> tuple[Layer, ...]:
+    """Read the image's format and backing chain, from the top (absolute path) down. `alone`: it may have none.
 
     Raises HypervisorError for an image that is neither raw nor qcow2, that keeps its data in another file, or whose
     backing file is not a plain file in the folder of the image.
@@ -39,6 +41,11 @@ def inspect(image: str) -> tuple[Layer, ...]:
         chain.append(Layer(path, form))
         if not backing:
             return tuple(chain)
+        if alone:
+            raise HypervisorError(
+                f"disk image {image} is refused: it needs a backing file, {backing!r}, and a file of the cluster "
+                "must not need others; `qemu-img convert` makes one that does not"
+            )
         path = _contained(path, backing, folder)
         if backing_form == "raw":
             # What looks like a header in there was written by a guest: it is not to be read.
@@ -55,6 +62,42 @@ def make_overlay(base: Layer, overlay: Path) -> None:
         f"make an overlay of disk {base.path}",
         *("create", "-q", "-f", "qcow2", "-F", base.format, "-b", base.path, str(overlay)),
     )
+
+
+def make_empty(form: str, size: int, image: Path) -> None:
+    """Make an empty image of `size` bytes."""
+    _qemu_img(f"make disk image {image}", "create", "-q", "-f", form, str(image), str(size))
+
+
+def look(image: str) -> tuple[ImageRow, ...]:
+    """What an image (absolute path) is, and those beneath it: see `inspect`."""
+    rows = []
+    for layer, below in itertools.zip_longest(chain := inspect(image), chain[1:]):
+        purpose = f"read disk image {layer.path}"
+        told = ("--force-share", "--output=json", "-f", layer.format, layer.path)
+        header: dict[str, Any] = msgspec.json.decode(_qemu_img(purpose, "info", *told))
+        rows.append(
+            ImageRow(
+                image=layer.path,
+                format=layer.format,
+                virtual=int(header.get("virtual-size", 0)),
+                actual=int(header.get("actual-size", 0)),
+                backing=below.path if below is not None else "",
+                used=_is_written_to(layer, purpose),
+            )
+        )
+    return tuple(rows)
+
+
+def _is_written_to(layer: Layer, purpose: str) -> bool:
+    """Whether somebody writes to the image: then it cannot be opened without sharing it. A raw image never tells."""
+    try:
+        _qemu_img(purpose, "info", "-f", layer.format, layer.path)
+    except HypervisorError as error:
+        if "lock" in str(error):
+            return True
+        raise
+    return False
 
 
 def _contained(image: str, backing: str, folder: Path) -> str:

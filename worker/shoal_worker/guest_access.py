@@ -6,9 +6,14 @@ This module refuses to know libvirt, QEMU, NATS and desired records. `libvirt_ac
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+
+from shoal.core.saved_machine import SavedMachine
+from shoal_worker.hypervisor import GuestNic
 
 
 class Hotplugged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,6 +22,24 @@ class Hotplugged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     path: str
     version: str
+
+
+#: reads content from its beginning, part by part
+Read = Callable[[], AsyncGenerator[bytes, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedGuest:
+    """What a guest was saved to: `state` and `disks` can be read until they are discarded."""
+
+    machine: SavedMachine
+    state: Read
+    disks: tuple[Read, ...]
+    discard: Callable[[], Awaitable[None]]
+
+
+#: called with (done, total, text) while something takes its time
+Told = Callable[[int, int, str], None]
 
 
 class GuestAccess(Protocol):
@@ -34,6 +57,10 @@ class GuestAccess(Protocol):
         """Put the image at `path` into the CD-ROM drive, or nothing (empty); `force` overrides the guest's lock."""
         ...
 
+    async def attach_nic(self, instance: str, nic: GuestNic) -> None:
+        """Plug an interface in, on a tap that is there; nothing happens if there is one of that MAC address."""
+        ...
+
     async def plug(self, instance: str, path: str, version: str, serial: str = "") -> int:
         """Plug the image at `path` in as a USB drive (`version` 1.1 or 2.0); returns its number.
 
@@ -47,4 +74,11 @@ class GuestAccess(Protocol):
 
     async def plugged(self, instance: str) -> tuple[Hotplugged, ...]:
         """The USB drives that were plugged in."""
+        ...
+
+    async def save(self, instance: str, machine: SavedMachine, told: Told) -> SavedGuest:
+        """Save memory, devices and disks of a paused guest; `machine` is what it was launched as.
+
+        The guest stays paused, and `Hypervisor.resume` lets it go on. One save of a guest at a time.
+        """
         ...

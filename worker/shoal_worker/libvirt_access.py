@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from PIL import Image
 
+from shoal.core.saved_machine import SavedMachine
 from shoal_worker.core.ledger import Ledger, Note
 from shoal_worker.deadline_pool import DeadlinePool
-from shoal_worker.guest_access import Hotplugged
-from shoal_worker.hypervisor import HypervisorError
+from shoal_worker.guest_access import Hotplugged, SavedGuest, Told
+from shoal_worker.hypervisor import GuestNic, HypervisorError
 from shoal_worker.libvirt_devices import Devices
+from shoal_worker.libvirt_saving import LibvirtSaving
 
 _CALL_S = 30.0
 T = TypeVar("T")
@@ -25,10 +27,11 @@ T = TypeVar("T")
 class LibvirtAccess:
     """The guests of one worker; made by its hypervisor, with whose parts it works."""
 
-    def __init__(self, pool: DeadlinePool, devices: Devices, ledger: Ledger) -> None:
+    def __init__(self, pool: DeadlinePool, devices: Devices, ledger: Ledger, saving: LibvirtSaving) -> None:
         self._pool = pool
         self._devices = devices
         self._ledger = ledger
+        self._saving = saving
 
     async def run_qmp(self, instance: str, command: str) -> str:
         """QEMU's answer."""
@@ -43,6 +46,10 @@ class LibvirtAccess:
         """Change or remove the medium."""
         await self._call("changing a CD-ROM", instance, self._devices.change_cdrom, path, force=force)
 
+    async def attach_nic(self, instance: str, nic: GuestNic) -> None:
+        """Plug an interface in."""
+        await self._call("plugging an interface in", instance, self._devices.attach_nic, nic)
+
     async def plug(self, instance: str, path: str, version: str, serial: str = "") -> int:
         """Plug a drive in."""
         return await self._call("plugging a drive in", instance, self._devices.plug, path, version, serial)
@@ -54,6 +61,10 @@ class LibvirtAccess:
     async def plugged(self, instance: str) -> tuple[Hotplugged, ...]:
         """List the drives."""
         return await self._call("looking at drives", instance, self._devices.plugged)
+
+    async def save(self, instance: str, machine: SavedMachine, told: Told) -> SavedGuest:
+        """Write state and disks into the guest's folder."""
+        return await self._saving.save(self._note(instance), machine, told)
 
     async def _call(
         self, what: str, instance: str, function: Callable[..., T], *arguments: object, **named: object

@@ -11,9 +11,10 @@ import xml.etree.ElementTree as ET  # reads only what libvirt itself wrote, neve
 import libvirt
 import libvirt_qemu
 
-from shoal_worker.core.media_xml import cdrom_xml, usb_drives, usb_xml
+from shoal_worker.core.domain_xml import nic_xml
+from shoal_worker.core.media_xml import cdrom_xml, has_nic, usb_drives, usb_xml
 from shoal_worker.guest_access import Hotplugged
-from shoal_worker.hypervisor import HypervisorError
+from shoal_worker.hypervisor import GuestNic, HypervisorError
 from shoal_worker.libvirt_domains import Domains, one_line
 
 _PART_BYTES = 256 * 1024
@@ -29,6 +30,11 @@ class Devices:
         """QEMU's answer to a command, both JSON. What QEMU refuses is an answer too."""
         with one_line("cannot ask QEMU"):
             return str(libvirt_qemu.qemuMonitorCommand(self._domains.find(uuid, instance), command, 0))
+
+    def describe(self, uuid: str, instance: str) -> str:
+        """The XML of a domain as it is now."""
+        with one_line("cannot look at the guest"):
+            return str(self._domains.find(uuid, instance).XMLDesc(0))
 
     def screenshot(self, uuid: str, instance: str) -> bytes:
         """The first screen, in the form that QEMU gives it (PNG or PPM)."""
@@ -52,6 +58,13 @@ class Devices:
                     "cannot change the CD-ROM: the VM was launched without a drive (`vm config cdrom` gives it one)"
                 )
             domain.updateDeviceFlags(drive, libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if force else 0)
+
+    def attach_nic(self, uuid: str, instance: str, nic: GuestNic) -> None:
+        """Plug an interface in, unless there is one of that MAC address."""
+        with one_line("cannot plug an interface in"):
+            domain = self._domains.find(uuid, instance)
+            if not has_nic(domain.XMLDesc(0), nic.mac):
+                domain.attachDevice(nic_xml(nic))
 
     def plug(self, uuid: str, instance: str, path: str, version: str, serial: str = "") -> int:
         """Plug an image in as a USB drive; returns its number."""

@@ -136,6 +136,12 @@ class Domains:
             domain = self.connected().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
             return self._pid(domain.name())
 
+    def restore(self, image: str, name: str, purpose: str) -> int:
+        """Let the transient domain `name` go on from a saved image, its processors stopped, and return QEMU's pid."""
+        with one_line(purpose):
+            self.connected().restoreFlags(image, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+            return self._pid(name)
+
     def resume(self, uuid: str, instance: str) -> None:
         """Start the processors. A domain that runs already, or is gone, is fine."""
         with one_line("cannot resume the guest"), _unless_gone():

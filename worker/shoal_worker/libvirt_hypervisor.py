@@ -17,16 +17,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from shoal_worker import disk_images, embedded_root
+from shoal_worker import disk_images, embedded_root, restoring
 from shoal_worker.accelerator import EMULATOR, Accelerator
 from shoal_worker.core.domain_xml import Disk, Layer, Surroundings, domain_name, domain_xml
 from shoal_worker.core.ledger import Happened, Ledger, Note
 from shoal_worker.deadline_pool import DeadlinePool
+from shoal_worker.file_cache import FILES
 from shoal_worker.guest_folders import GuestFolders
 from shoal_worker.hypervisor import Facts, GuestSpec, HypervisorError, Survey
 from shoal_worker.libvirt_access import LibvirtAccess
 from shoal_worker.libvirt_devices import Devices
 from shoal_worker.libvirt_domains import Domains
+from shoal_worker.libvirt_saving import LibvirtSaving
 from shoal_worker.qemu_reaper import QemuReaper, become_subreaper
 
 #: libvirt looks this user up when the embedded driver starts, whatever its configuration says
@@ -34,6 +36,8 @@ _DRIVER_USER = "libvirt-qemu"
 _THREADS = 8
 #: seconds; opening and creating may be slow where QEMU is probed for the first time, or a host is busy under TCG
 _OPEN_S, _SURVEY_S, _CREATE_S, _CALL_S, _DESTROY_S = 180.0, 20.0, 120.0, 20.0, 60.0
+#: reading a saved state: all of the guest's memory
+_RESTORE_S = 1800.0
 #: how often to look again while guests are missing right after opening
 _SETTLE_S = 0.2
 
@@ -61,6 +65,8 @@ class LibvirtHypervisor:
         self._cache = cache
         self._allow_qemu_append = allow_qemu_append
         self._folders = GuestFolders(state)
+        #: the cluster's files on this host: no image among them may lead to another
+        self._files = state / FILES
         self._pool = DeadlinePool(_THREADS, "hypervisor")
         self._domains = Domains(
             f"qemu:///embed?root={self._root}" if self._root else uri, self._on_loop(self._on_event)
@@ -72,7 +78,9 @@ class LibvirtHypervisor:
         self._ledger = Ledger()
         self._changed: list[Callable[[], None]] = []
         #: the guests beyond their life and death
-        self.access = LibvirtAccess(self._pool, Devices(self._domains), self._ledger)
+        devices = Devices(self._domains)
+        saving = LibvirtSaving(self._pool, devices, self._folders, accelerator.kind)
+        self.access = LibvirtAccess(self._pool, devices, self._ledger, saving)
 
     async def open(self) -> Facts:
         """Connect, adopting what runs; see the Protocol. The first time on a machine it takes 15 s or more."""
@@ -121,7 +129,7 @@ class LibvirtHypervisor:
         note, pid = await self._pool.call(
             f"creating guest {who}",
             partial(self._create, spec),
-            _CREATE_S,
+            _RESTORE_S if spec.config.state else _CREATE_S,
             settled=partial(self._ledger.end_creating, spec.instance),
         )
         self._ledger.add(note, pid)
@@ -254,14 +262,20 @@ class LibvirtHypervisor:
         )
         folder = self._folders.make(note)
         try:
+            kind, state = self._accelerator.kind, spec.config.state
             around = Surroundings(
-                accelerator=self._accelerator.kind,
+                accelerator=kind,
                 emulator=str(self._emulator),
                 folder=str(folder),
                 disks=self._disks(spec, folder),
+                drive=bool(state) and restoring.read_machine(spec, kind).cdrom,
             )
+            xml = domain_xml(spec, around)
             with self._reaper.creating() if self._reaper else contextlib.nullcontext():
-                pid = self._domains.create(domain_xml(spec, around), purpose)
+                if state:
+                    pid = self._restore(spec, folder / "image", xml, purpose)
+                else:
+                    pid = self._domains.create(xml, purpose)
             self._folders.write(note)
         except BaseException as error:
             self._folders.remove(note)
@@ -270,11 +284,21 @@ class LibvirtHypervisor:
             raise
         return note, pid
 
+    def _restore(self, spec: GuestSpec, image: Path, xml: str, purpose: str) -> int:
+        """Let the guest go on from a state, paused. The file that libvirt reads is gone when it has."""
+        name = domain_name(spec.namespace, spec.name)
+        restoring.write_image(Path(spec.config.state), image, xml)
+        try:
+            return self._domains.restore(str(image), name, purpose)
+        finally:
+            image.unlink(missing_ok=True)
+
     def _check(self, spec: GuestSpec, purpose: str) -> None:
         config = spec.config
         if config.qemu_append and not self._allow_qemu_append:
             raise HypervisorError(f"{purpose}: qemu-append is not allowed on host {self._host}")
         files = [("kernel", config.kernel), ("initrd", config.initrd), ("cdrom", config.cdrom)]
+        files.append(("state", config.state))
         files += [("disk", disk.path) for disk in config.disks]
         for role, path in files:
             if path and not path.startswith("/"):
@@ -285,7 +309,8 @@ class LibvirtHypervisor:
     def _disks(self, spec: GuestSpec, folder: Path) -> tuple[Disk, ...]:
         disks: list[Disk] = []
         for number, wanted in enumerate(spec.config.disks):
-            chain = disk_images.inspect(wanted.path)
+            alone = Path(wanted.path).parent == self._files
+            chain = disk_images.inspect(wanted.path, alone=alone)
             cache = wanted.cache
             if spec.config.snapshot:
                 overlay = folder / f"disk{number}.qcow2"

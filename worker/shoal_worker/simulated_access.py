@@ -1,7 +1,8 @@
 """The twin of `libvirt_access` for simulated guests: same Protocol, in memory.
 
 Refuses to know libvirt. A simulated guest has a blank screen, a CD-ROM drive if it was launched with one, and the USB
-drives that were plugged in; its QEMU knows `query-status` and takes everything else.
+drives that were plugged in; its QEMU knows `query-status` and `x-resumes` (how often the guest was resumed, which is
+all that it remembers), and takes everything else.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import json
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import AsyncGenerator
+from functools import partial
 
-from shoal_worker.guest_access import Hotplugged
-from shoal_worker.hypervisor import Guest, HypervisorError
+from shoal.core.saved_machine import SavedMachine
+from shoal_worker.core.saved_state import state_head
+from shoal_worker.guest_access import Hotplugged, SavedGuest, Told
+from shoal_worker.hypervisor import Guest, GuestNic, HypervisorError
 from shoal_worker.simulated_hypervisor import SimulatedGuests
 
 _WIDTH, _HEIGHT = 720, 400
@@ -36,6 +41,8 @@ class SimulatedAccess:
         """Answer `query-status` as QEMU does, and the rest with nothing."""
         guest = self._guest(instance)
         answer: object = {}
+        if json.loads(command).get("execute") == "x-resumes":
+            answer = self._kept.memory.get(instance, 0)
         if json.loads(command).get("execute") == "query-status":
             running = guest.state == "running"
             answer = {"running": running, "singlestep": False, "status": "running" if running else "paused"}
@@ -50,6 +57,11 @@ class SimulatedAccess:
     async def change_cdrom(self, instance: str, path: str, *, force: bool) -> None:
         """Every simulated guest has a drive."""
         del path, force
+        self._guest(instance)
+
+    async def attach_nic(self, instance: str, nic: GuestNic) -> None:
+        """A simulated guest has no interfaces."""
+        del nic
         self._guest(instance)
 
     async def plug(self, instance: str, path: str, version: str, serial: str = "") -> int:
@@ -71,6 +83,32 @@ class SimulatedAccess:
         """The drives that were noted."""
         self._guest(instance)
         return tuple(drive for _, drive in sorted(self._drives[instance].items()))
+
+    async def save(self, instance: str, machine: SavedMachine, told: Told) -> SavedGuest:
+        """A state is how often the guest was resumed; a disk is a few words."""
+        guest = self._guest(instance)
+        if self._drives[instance]:
+            raise HypervisorError(
+                f"cannot save {guest.namespace}/{guest.name}: USB drives are plugged in; "
+                f"`vm hotplug remove {guest.name} all` first"
+            )
+        told(1, 1, "saving memory")
+        state = state_head(machine) + str(self._kept.memory.get(instance, 0)).encode()
+        disk = b"what a simulated guest has on its disk"
+        return SavedGuest(
+            machine=machine,
+            state=partial(_once, state),
+            disks=tuple(partial(_once, disk) for _ in machine.disks),
+            discard=_nothing,
+        )
+
+
+async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content
+
+
+async def _nothing() -> None:
+    return
 
 
 def _black(width: int, height: int) -> bytes:

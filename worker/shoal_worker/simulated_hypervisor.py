@@ -11,7 +11,9 @@ from itertools import count
 
 import msgspec
 
+from shoal.core.saved_machine import differences
 from shoal.messages.desired import Load
+from shoal_worker.core.saved_state import read_state_head
 from shoal_worker.hypervisor import Facts, Guest, GuestSpec, GuestState, HypervisorError, Survey
 
 #: asked before each operation with its name (`create`, `resume`, …) and the guest's `namespace/name` (or nothing);
@@ -32,6 +34,10 @@ class SimulatedGuests:
         self.alive: dict[str, str] = {}  # namespace/name → instance, for those that did not end
         self.foreign = foreign or Load()
         self.pids: Iterator[int] = count(1000)
+        #: all that a guest remembers: how often it was resumed
+        self.memory: dict[str, int] = {}
+        #: small files of the cluster that are here, by SHA-256: guests go on from states among them
+        self.content: dict[str, bytes] = {}
 
 
 class SimulatedHypervisor:
@@ -68,6 +74,7 @@ class SimulatedHypervisor:
             raise HypervisorError(
                 f"guest {who} is there already (instance {spec.instance}): destroy it first"
             )
+        self.kept.memory[spec.instance] = self._remembered(spec) if spec.config.state else 0
         self._put(
             Guest(
                 namespace=spec.namespace,
@@ -79,9 +86,22 @@ class SimulatedHypervisor:
             )
         )
 
+    def _remembered(self, spec: GuestSpec) -> int:
+        """What the guest that was saved remembered. HypervisorError for what it cannot go on from."""
+        path = spec.config.state
+        try:
+            state = self.kept.content.get(path.rpartition("/")[2], b"")
+            machine, start = read_state_head(state)
+            if found := differences(machine, spec.config):
+                raise ValueError("the VM is not as it was saved; set with `vm config`: " + "; ".join(found))
+            return int(state[start:])
+        except ValueError as error:
+            raise HypervisorError(f"cannot go on from its saved state: {error}") from error
+
     async def resume(self, instance: str) -> None:
         """Paused becomes running."""
-        await self._turn("resume", instance, "paused", "running")
+        if await self._turn("resume", instance, "paused", "running"):
+            self.kept.memory[instance] = self.kept.memory.get(instance, 0) + 1
 
     async def pause(self, instance: str) -> None:
         """Running becomes paused."""
@@ -91,6 +111,7 @@ class SimulatedHypervisor:
         """Forget the guest."""
         await self._operate("destroy", self._who(instance))
         guest = self.kept.guests.pop(instance, None)
+        self.kept.memory.pop(instance, None)
         if guest is not None:
             self._release(guest)
             self._note_change()
@@ -115,11 +136,13 @@ class SimulatedHypervisor:
         if reason := self.fail(operation, who):
             raise HypervisorError(reason)
 
-    async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> None:
+    async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> bool:
         await self._operate(operation, self._who(instance))
         guest = self.kept.guests.get(instance)
-        if guest is not None and guest.state == before:
-            self._put(msgspec.structs.replace(guest, state=after))
+        if guest is None or guest.state != before:
+            return False
+        self._put(msgspec.structs.replace(guest, state=after))
+        return True
 
     def _who(self, instance: str) -> str:
         guest = self.kept.guests.get(instance)

@@ -7,8 +7,9 @@ not do now is tried again later. One VM's failure or slowness stops no other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,7 @@ class VMTasks:
         self._rng = rng
         self._log = log
         self._slots = asyncio.Semaphore(creations)
+        self._released = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
@@ -134,10 +136,32 @@ class VMTasks:
             log.exception("work-failed", action=type(action).__name__)
             self._delay(work, "the worker failed: see its log")
         finally:
-            del self._working[work.key]
-            if not self._working:
-                self._idle.set()
-            self._wake()
+            self._release(work.key)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, key: VMKey, instance: str) -> AsyncIterator[None]:
+        """Have a VM left alone for a while, from when what is being done about it has ended.
+
+        HypervisorError when the worker is about to end.
+        """
+        while key in self._working:
+            await self._released.wait()
+        if self._draining:
+            raise HypervisorError("the worker of this host is ending; try again")
+        self._working[key] = instance
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._release(key)
+
+    def _release(self, key: VMKey) -> None:
+        del self._working[key]
+        self._released.set()
+        self._released = asyncio.Event()
+        if not self._working:
+            self._idle.set()
+        self._wake()
 
     async def _act(self, action: Action, work: Work) -> None:
         match action:

@@ -6,8 +6,10 @@ This module refuses to know where content is kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
-from shoal.core.files import PREFIX, check_file, files_of, parent_conflict
+from shoal.core.files import PREFIX, check_file, file_of, files_of, parent_conflict
+from shoal.core.saved_machine import differences, with_saved_macs
 from shoal.core.vmconfig import VMConfig
 from shoal.errors import Conflict, InvalidRequest, NotFound
 from shoal.messages.files import FileRow
@@ -53,6 +55,28 @@ def file_named(files: dict[str, FileRecord], name: str) -> FileRecord:
     raise NotFound(f"no such file in the cluster: `{name}`; `file list` shows what there is")
 
 
+def is_pattern(name: str) -> bool:
+    """Whether it means files by `*`, `?` or `[…]`, none of which a name can hold."""
+    return any(character in name for character in "*?[")
+
+
+def files_matching(files: dict[str, FileRecord], pattern: str) -> list[FileRecord]:
+    """The files that a pattern means, by name: those that match, and all in directories that match.
+
+    `*`, `?` and `[…]` stand for characters of one name, never for a `/`. Raises NotFound when there are none.
+    """
+    parts = pattern.removeprefix(PREFIX).strip("/").split("/")
+
+    def matches(name: str) -> bool:
+        names = name.split("/")
+        return len(names) >= len(parts) and all(map(fnmatchcase, names, parts))
+
+    found = [record for name, record in sorted(files.items()) if matches(name)]
+    if not found:
+        raise NotFound(f"no file of the cluster matches `{pattern}`; `file list` shows what there is")
+    return found
+
+
 def check_free(files: dict[str, FileRecord], name: str, digest: str, *, replace: bool) -> None:
     """Raise Conflict when the name cannot be given to this content."""
     existing = files.get(name)
@@ -72,10 +96,28 @@ def content_of(files: dict[str, FileRecord], config: VMConfig) -> dict[str, str]
         if record is None:
             raise NotFound(
                 f"cannot launch with {field} `{name}`: no such file in the cluster; put it there with "
-                f"`shoal file put PATH as {name}`, or name a file of the host by its absolute path"
+                f"`shoal file put PATH as {name}`, or into the head's files directory, or name a file of the host "
+                "by its absolute path"
             )
         found[name] = record.digest
     return found
+
+
+def fitted(files: dict[str, FileRecord], config: VMConfig) -> VMConfig:
+    """The configuration as a VM needs it to go on from its saved state: with the MAC addresses that its guest has.
+
+    Raises InvalidRequest when it is another machine. A state of which the cluster knows no machine is its host's to
+    check.
+    """
+    record = files.get(file_of(config.state)) if config.state else None
+    if record is None or record.machine is None:
+        return config
+    if found := differences(record.machine, config):
+        raise InvalidRequest(
+            f"cannot launch from state `{record.name}`: the VM is not as it was saved; set with `vm config`: "
+            + "; ".join(found)
+        )
+    return with_saved_macs(config, record.machine)
 
 
 def needed(model: Model) -> set[str]:
