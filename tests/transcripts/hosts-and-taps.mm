@@ -27,6 +27,8 @@ tap create LAN bridge foo ip 10.0.0.254/24
 tap create LAN ip 10.0.0.254
 tap create LAN ip nonsense
 tap create LAN on nobody
+tap create LAN dhcp
+tap create LAN bridge foo dhcp cam0 on mm2
 tap
 .columns tap,host,ip tap
 tap delete nothing

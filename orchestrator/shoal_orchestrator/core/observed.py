@@ -26,10 +26,35 @@ class SeenHost:
         self.reports = -1
         self.state: HostState = "unknown"
         self.instances: dict[str, VMStatus] = {}
+        #: since when instances run, by the clock of those who call
+        self.running_since: dict[str, float] = {}
         self.taps: dict[tuple[str, str], TapStatus] = {}
         self.segments: set[int] = set()
+        #: captures that it has, and those of them that wait to be collected
+        self.captures = 0
+        self.ended_captures = 0
         #: an inventory is being asked for
         self.asking = False
+
+    def take(self, status: VMStatus, now: float) -> None:
+        """Take in what the host says of a VM; what it says stands until it says something else."""
+        self.running_since.pop(status.instance, None)
+        if status.gone:
+            self.instances.pop(status.instance, None)
+            return
+        self.instances[status.instance] = status
+        if status.state == "RUNNING":
+            self.running_since[status.instance] = now - status.uptime_s
+
+    def forget(self, instance: str) -> None:
+        """The host does not have it (any more)."""
+        self.instances.pop(instance, None)
+        self.running_since.pop(instance, None)
+
+    def uptime_s(self, instance: str, now: float) -> float:
+        """How long a VM has been running; 0 for one that does not run."""
+        since = self.running_since.get(instance)
+        return 0.0 if since is None else max(0.0, now - since)
 
 
 def host_state(heard_at: float, now: float) -> HostState:
@@ -49,8 +74,15 @@ class View(msgspec.Struct, frozen=True):
     uptime_s: float = 0.0
 
 
-def view(record: LaunchRecord, status: VMStatus | None, host: HostState, incarnation: str = "") -> View:
-    """What is wanted of a VM and what its host says of it, as one state.
+def view(
+    record: LaunchRecord,
+    status: VMStatus | None,
+    host: HostState,
+    incarnation: str = "",
+    *,
+    uptime_s: float = 0.0,
+) -> View:
+    """What is wanted of a VM and what its host says of it, as one state; `uptime_s` is how long it has been running.
 
     A VM on a lost host is LOST, and so is one that was launched on an earlier `incarnation` of its host; one that
     its host has not spoken of yet is BUILDING, or QUIT when it is off.
@@ -61,7 +93,7 @@ def view(record: LaunchRecord, status: VMStatus | None, host: HostState, incarna
         return View("LOST", f"host {record.host} was set up anew since, and does not have it")
     if status is None or status.instance != record.instance:
         return View("QUIT" if record.power == "off" else "BUILDING")
-    return View(status.state, status.reason, status.pid, status.uptime_s)
+    return View(status.state, status.reason, status.pid, uptime_s)
 
 
 def carried_out(record: LaunchRecord, status: VMStatus | None) -> bool:

@@ -5,8 +5,11 @@ This module refuses to know which VMs are meant, and when their hosts have done 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
+from shoal.core.vmconfig import NetSpec
 from shoal.errors import NotFound
 from shoal.messages.desired import LaunchRecord, Port
 from shoal_orchestrator.core.networks import Connection
@@ -36,6 +39,12 @@ def connected(record: LaunchRecord, index: int, at: Connection, vlan: str) -> La
     nets = list(record.config.networks)
     nets[index] = replace(nets[index], bridge=at.bridge, vlan=vlan)
     return _with_port(replace(record, config=replace(record.config, networks=tuple(nets))), index, port)
+
+
+def extended(record: LaunchRecord, nets: Sequence[NetSpec], ports: Sequence[Port]) -> LaunchRecord:
+    """The VM's next revision with more interfaces, each as a port and in its configuration."""
+    config = replace(record.config, networks=(*record.config.networks, *nets))
+    return replace(record, revision=record.revision + 1, ports=(*record.ports, *ports), config=config)
 
 
 def disconnected(record: LaunchRecord, index: int) -> LaunchRecord:

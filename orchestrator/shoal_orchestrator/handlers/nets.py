@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from shoal.core.vmconfig import NetSpec
-from shoal.errors import NotFound
+from shoal.core.vmconfig_specs import parse_net
+from shoal.errors import InvalidRequest, NotFound, ShoalError
 from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
-from shoal.messages.vms import Changed, ConnectNet, DisconnectNet
+from shoal.messages.host_requests import AttachInterface
+from shoal.messages.vms import AddNet, Changed, ConnectNet, DisconnectNet
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.networks import allocate, check_shared, connect, vlan_records, vlans_of
-from shoal_orchestrator.core.reconnecting import connected, disconnected, port_of
-from shoal_orchestrator.handlers.vms import carry_out, targets
+from shoal_orchestrator.core.networks import (
+    allocate,
+    check_shared,
+    connect,
+    ports_of,
+    vlan_records,
+    vlans_of,
+)
+from shoal_orchestrator.core.reconnecting import connected, disconnected, extended, port_of
+from shoal_orchestrator.handlers.guests import PRESENT_STATES
+from shoal_orchestrator.handlers.port_changes import PortChange, carry_out_or_take_back
+from shoal_orchestrator.handlers.vms import carry_out, targets, view_of
 from shoal_orchestrator.leader import Call, Leader
 
 
@@ -30,6 +42,46 @@ async def connect_net(leader: Leader, namespace: str, request: ConnectNet, call:
         return connected(vm, request.index, at, request.vlan)
 
     return await _rewire(leader, namespace, request.target, call, changes, plug)
+
+
+async def add_net(leader: Leader, namespace: str, request: AddNet, call: Call) -> Changed:
+    """Give VMs more interfaces: their taps as desired state, then the interfaces themselves into living guests."""
+    record = leader.namespace(namespace)
+    nets = [parse_net(text) for text in request.networks]
+    found, failures = targets(leader, namespace, request.target)
+    if len(found) > 1 and any(net.mac for net in nets):
+        raise InvalidRequest("cannot give several VMs an interface with the same MAC address: leave it out")
+    await call.once("`vm info` shows the interfaces")
+    vlans = allocate(vlans_of(leader.model), namespace, nets)
+    for net in nets:
+        check_shared(leader.model, vlans, record, net.bridge, net.vlan)
+    changes = Changes()
+    changes.put(*vlan_records(leader.model, vlans))
+    if changes:
+        await call.commit(changes)
+    wanted = []
+    for vm in found:
+        ports = ports_of(record, vlans, nets, vm.instance, leader.ids, first=len(vm.ports))
+        wanted.append(PortChange(vm, extended(vm, nets, ports)))
+    return await carry_out_or_take_back(
+        leader, call, wanted, failures, "plug in the new interfaces", then=partial(_attach, leader)
+    )
+
+
+async def _attach(leader: Leader, change: PortChange) -> str:
+    """Plug the new interfaces of a VM into its guest, if it has one. What went wrong; empty if nothing."""
+    before, after = change
+    if view_of(leader, after).state not in PRESENT_STATES:
+        return ""
+    try:
+        for port in after.ports[len(before.ports) :]:
+            question = AttachInterface(
+                instance=after.instance, tap=port.tap, mac=port.mac, driver=port.driver
+            )
+            await leader.workers.ask(after.host, question)
+    except ShoalError as error:
+        return error.message
+    return ""
 
 
 async def disconnect_net(leader: Leader, namespace: str, request: DisconnectNet, call: Call) -> Changed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 
 from shoal.core.names import check_interface
@@ -12,11 +14,14 @@ from shoal.messages.desired import TapRecord
 from shoal.messages.taps import CreateTap, DeleteTap, ListTaps, TapRow, Taps
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.clearing import removed
+from shoal_orchestrator.core.mirrors import cleared, mirrors_of
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.networks import allocate, check_shared, connect, vlan_records, vlans_of
 from shoal_orchestrator.leader import Call, Leader
 
 TAP_PREFIX = "mega_tap"
+#: how long a new tap is waited for to get its address by DHCP
+LEASE_S = 15.0
 
 
 async def list_taps(leader: Leader, namespace: str, _: ListTaps, __: Call) -> Taps:
@@ -24,7 +29,7 @@ async def list_taps(leader: Leader, namespace: str, _: ListTaps, __: Call) -> Ta
     leader.namespace(namespace)
     rows = []
     for tap in leader.model.taps[namespace].values():
-        if tap.removed:
+        if tap.removed or tap.trunk:
             continue
         seen = leader.inventory.hosts.get(tap.host)
         status = seen.taps.get((namespace, tap.tap)) if seen else None
@@ -88,22 +93,42 @@ async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: C
         vni=at.vni,
         segment=at.segment,
         ip=_address(request.ip),
+        dhcp=request.dhcp,
     )
     changes = Changes()
     changes.put(*vlan_records(leader.model, vlans), tap)
     await call.commit(changes)
-    await _settled(leader, tap)
+    await tap_settled(leader, tap)
     seen = leader.inventory.hosts[host].taps.get((namespace, name))
     if seen is not None and not seen.up and seen.reason:
         # What cannot be made is not left wanted: the user tries again with something else.
-        await _remove(leader, tap)
+        await remove_taps(leader, tap)
         raise Refused(f"cannot create tap `{name}` on {host}: {seen.reason}")
-    reply = Said(text=name)
+    notes: tuple[str, ...] = ()
+    if tap.dhcp and not await _addressed(leader, tap, call):
+        notes = (f"no DHCP server has answered in VLAN {request.vlan} so far; the tap goes on asking",)
+    reply = Said(text=name, notes=notes)
     await call.commit(Changes(), reply)
     return reply
 
 
-async def _settled(leader: Leader, tap: TapRecord) -> None:
+async def _addressed(leader: Leader, tap: TapRecord, call: Call) -> bool:
+    """Wait for a while until a tap has got its address."""
+
+    def got() -> bool:
+        seen = leader.inventory.hosts[tap.host].taps.get((tap.namespace, tap.tap))
+        return seen is not None and bool(seen.ip)
+
+    call.progress(0, 0, "waiting for a DHCP server")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LEASE_S):
+            await leader.inventory.wait_for(got)
+    return got()
+
+
+async def tap_settled(leader: Leader, tap: TapRecord) -> None:
+    """Wait until a tap's host has carried out its record, or says nothing any more."""
+
     def done() -> bool:
         seen = leader.inventory.hosts[tap.host]
         status = seen.taps.get((tap.namespace, tap.tap))
@@ -112,9 +137,14 @@ async def _settled(leader: Leader, tap: TapRecord) -> None:
     await leader.inventory.wait_for(done)
 
 
-async def _remove(leader: Leader, *taps: TapRecord) -> None:
+async def remove_taps(leader: Leader, *taps: TapRecord) -> None:
+    """Remove host taps and uplinks, and wait until their hosts have, or are not alive."""
     changes = Changes()
     changes.put(*(removed(leader.model, tap) for tap in taps))
+    gone = {(tap.host, tap.tap) for tap in taps}
+    for namespace in {tap.namespace for tap in taps}:
+        mirrors = mirrors_of(leader.model, namespace, taps)
+        changes.put(*(after for _, after in cleared(end for end in mirrors if end.place not in gone)))
     await leader.commit(changes)
     await leader.inventory.wait_for(
         lambda: all(
@@ -128,11 +158,11 @@ async def _remove(leader: Leader, *taps: TapRecord) -> None:
 async def delete_tap(leader: Leader, namespace: str, request: DeleteTap, call: Call) -> Done:
     """Remove a tap, or all of the namespace's, and wait until the hosts have."""
     leader.namespace(namespace)
-    here = [tap for tap in leader.model.taps[namespace].values() if not tap.removed]
+    here = [tap for tap in leader.model.taps[namespace].values() if not tap.removed and not tap.trunk]
     chosen = here if request.tap == "all" else [tap for tap in here if tap.tap == request.tap]
     if not chosen and request.tap != "all":
         elsewhere = any(request.tap == name for taps in leader.model.taps.values() for _, name in taps)
         raise NotFound("not a host tap in active namespace" if elsewhere else "not a host tap")
-    await _remove(leader, *chosen)
+    await remove_taps(leader, *chosen)
     await call.commit(Changes(), Done())
     return Done()

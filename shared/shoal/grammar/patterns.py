@@ -126,6 +126,8 @@ def _sequence(tokens: list[str], text: str) -> tuple[tuple[Element, ...], list[s
             elements.append(Nested())
         elif piece.startswith("<"):
             elements.append(_value(piece[1:-1], text))
+        elif piece.endswith("?"):
+            elements.append(Literal(piece[:-1], field=_field(piece[:-1], text)))
         else:
             elements.append(Literal(piece))
     return tuple(elements), tokens

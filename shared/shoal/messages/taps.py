@@ -47,6 +47,10 @@ class ListTaps(Request[Taps], frozen=True, kw_only=True, omit_defaults=True):
 class CreateTap(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     """Give the head (or another host) an interface in a VLAN; the answer is the tap's name.
 
+    It is a network interface of that host's operating system, with the address that is given: programs there reach
+    the VLAN's VMs through it, and are reached. In a lab that is in the network namespace of the host. With `dhcp` it
+    asks the VLAN's DHCP server for an address, and takes an address only: no route, no resolver.
+
     Example: tap create LAN bridge foo ip 10.0.0.254/24
     """
 
@@ -57,10 +61,14 @@ class CreateTap(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
         "tap create <vlan> name <tap> [on <host>]",
         "tap create <vlan> ip <ip> [on <host>]",
         "tap create <vlan> ip <ip> <tap> [on <host>]",
+        "tap create <vlan> dhcp? [on <host>]",
+        "tap create <vlan> dhcp? <tap> [on <host>]",
         "tap create <vlan> bridge <bridge> [on <host>]",
         "tap create <vlan> bridge <bridge> name <tap> [on <host>]",
         "tap create <vlan> bridge <bridge> ip <ip> [on <host>]",
         "tap create <vlan> bridge <bridge> ip <ip> <tap> [on <host>]",
+        "tap create <vlan> bridge <bridge> dhcp? [on <host>]",
+        "tap create <vlan> bridge <bridge> dhcp? <tap> [on <host>]",
     )
     reply: ClassVar[type[Reply]] = Said
 
@@ -68,6 +76,7 @@ class CreateTap(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     bridge: str = ""
     tap: str = ""
     ip: str = ""
+    dhcp: bool = False
     host: str = ""
 
 
@@ -79,3 +88,41 @@ class DeleteTap(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
     words: ClassVar[tuple[str, ...]] = ("tap delete <tap>",)
 
     tap: str
+
+
+class MirrorTap(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
+    """Copy all that passes through one tap, both ways, to another tap of the same host.
+
+    Taps are interfaces of VMs, by the VM's name and the interface's number (from 0) or by the tap's name in
+    `vm info`, and host taps. A tap may have many mirrors, and is the mirror of one. The copies reach the guest or the
+    host behind the mirror; its own traffic goes on.
+
+    Example: tap mirror web1 0 monitor 0
+    """
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "mirror"
+    words: ClassVar[tuple[str, ...]] = (
+        "tap mirror <source> <source_index> <target> <target_index>",
+        "tap mirror <source> <target> [bridge]",
+    )
+
+    source: str
+    target: str
+    source_index: str = ""
+    target_index: str = ""
+    bridge: str = ""
+
+
+class ClearMirrors(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
+    """End a mirror, named by the tap, or the VM and its interface, that gets the copies; without a name, all.
+
+    Example: clear tap mirror monitor 0
+    """
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "clear-mirror"
+    words: ClassVar[tuple[str, ...]] = ("clear tap mirror [target] [index]",)
+
+    target: str = ""
+    index: str = ""

@@ -1,0 +1,121 @@
+"""A host tap's address by DHCP: a real client and a real server in network namespaces."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.system.network_rig import ip
+
+from shoal_worker.lab.layout import enter
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+
+DEADLINE_S = 60.0
+AGENT = """
+import asyncio, json, sys
+from pathlib import Path
+from shoal_worker.udhcpc_leases import UdhcpcLeases
+leases = UdhcpcLeases(Path(sys.argv[1]))
+asyncio.run(leases.ensure(frozenset(sys.argv[2:])))
+print(json.dumps([leases.address("tap0"), leases.trouble("tap0")]))
+"""
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A network namespace with the tap `tap0`, another one with a DHCP server at its other end."""
+    names = [f"shoal-dhcp-{secrets.token_hex(3)}-{end}" for end in "cs"]
+    client, server = names
+    with ExitStack() as stack:
+        for name in names:
+            ip("netns", "add", name)
+            stack.callback(ip, "netns", "del", name)
+        ip("link", "add", "tap0", "netns", client, "type", "veth", "peer", "name", "srv0", "netns", server)
+        ip("link", "set", "tap0", "up", netns=client)
+        ip("link", "set", "srv0", "up", netns=server)
+        ip("address", "add", "10.9.0.1/24", "dev", "srv0", netns=server)
+        (tmp_path / "leases").touch()
+        config = tmp_path / "udhcpd.conf"
+        config.write_text(
+            f"start 10.9.0.50\nend 10.9.0.50\ninterface srv0\nlease_file {tmp_path}/leases\n"
+            f"pidfile {tmp_path}/udhcpd.pid\noption subnet 255.255.255.0\noption router 10.9.0.1\n"
+            "option dns 10.9.0.1\n"
+        )
+        daemon = subprocess.Popen(
+            [*enter(server), "busybox", "udhcpd", "-f", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        stack.callback(daemon.wait, 20)
+        stack.callback(daemon.terminate)
+        yield client, tmp_path / "dhcp"
+        ensure(client, tmp_path / "dhcp")
+        wait_until(lambda: not clients(tmp_path / "dhcp"), "the client ends")
+
+
+def ensure(netns: str, folder: Path, *taps: str) -> tuple[str, str]:
+    """What a worker in that network namespace does in one round: the tap's address, and what is wrong."""
+    argv = [*enter(netns), sys.executable, "-c", AGENT, str(folder), *taps]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    address, trouble = json.loads(done.stdout)
+    return address, trouble
+
+
+def clients(folder: Path) -> list[int]:
+    """The processes that are clients of that folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"udhcpc" in words and str(folder / "tap0.pid").encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_life_of_a_lease(place: tuple[str, Path]) -> None:
+    """A tap gets its address and nothing else; the next worker finds the client; without it nothing is left."""
+    netns, folder = place
+    resolver = Path("/etc/resolv.conf").read_bytes() if Path("/etc/resolv.conf").exists() else b""
+    assert ensure(netns, folder, "tap0")[1] == ""
+    wait_until(lambda: ensure(netns, folder, "tap0")[0] == "10.9.0.50/24", "an address")
+    assert "10.9.0.50/24" in ip("-4", "address", "show", "dev", "tap0", netns=netns)
+    assert "default" not in ip("route", netns=netns)
+    assert (Path("/etc/resolv.conf").read_bytes() if resolver else b"") == resolver
+    running = clients(folder)
+    assert len(running) == 1
+    ensure(netns, folder, "tap0")
+    assert clients(folder) == running
+    ensure(netns, folder)
+    wait_until(lambda: not clients(folder), "the client ends")
+    wait_until(lambda: "10.9.0.50" not in ip("address", "show", "dev", "tap0", netns=netns), "no address")
+    assert ensure(netns, folder)[0] == ""
+
+
+def test_a_client_that_was_killed_is_started_again(place: tuple[str, Path]) -> None:
+    """A client that died is replaced, and the tap keeps an address."""
+    netns, folder = place
+    ensure(netns, folder, "tap0")
+    wait_until(lambda: ensure(netns, folder, "tap0")[0] != "", "an address")
+    (killed,) = clients(folder)
+    subprocess.run(["kill", "-9", str(killed)], check=True)
+    wait_until(lambda: killed not in clients(folder), "it is dead")
+    ensure(netns, folder, "tap0")
+    wait_until(lambda: len(clients(folder)) == 1, "another client")
+    wait_until(lambda: "10.9.0.50/24" in ip("address", "show", "dev", "tap0", netns=netns), "the address")
