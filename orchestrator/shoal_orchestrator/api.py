@@ -19,7 +19,6 @@ from shoal.bus.protocol import Bus, Message
 from shoal.codec import Encoding
 from shoal.console.session import Session, console_grammar
 from shoal.errors import InvalidRequest, ShoalError, Unavailable
-from shoal.grammar import Grammar
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
 from shoal_orchestrator.handlers.carrying_out import await_plan
@@ -52,7 +51,6 @@ class Api:
         self._leader = leader
         self._commands = commands
         self._handlers = handlers
-        self._grammar = Grammar(commands)
         self._console_grammar = console_grammar(commands)
         self._running: dict[str, asyncio.Future[Reply]] = {}
 
@@ -95,7 +93,7 @@ class Api:
 
     def _read(self, command: type[Request[Any]], message: Message, encoding: Encoding) -> Request[Any]:
         if encoding == "bare":
-            return self._grammar.parse_bare(command, codec.bare_text(message.body))
+            return self._console_grammar.parse_bare(command, codec.bare_text(message.body))
         return codec.decode(message.body, command, limit=codec.MAX_COMMAND_BYTES)
 
     async def _answer(self, request: Request[Any], message: Message, encoding: Encoding) -> Reply:

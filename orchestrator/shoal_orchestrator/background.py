@@ -29,12 +29,17 @@ from shoal.messages.events import (
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.observed import HostState
 from shoal_orchestrator.core.segments import segment_changes
+from shoal_orchestrator.core.uplinks import uplink_changes
 from shoal_orchestrator.handlers.carrying_out import resume_plan
+from shoal_orchestrator.handlers.collecting import collect
 from shoal_orchestrator.handlers.namespaces import resume_clearing
+from shoal_orchestrator.handlers.saving import end_abandoned_save
 from shoal_orchestrator.leader import Leader
 
 LOG = structlog.get_logger("shoal.background")
 GATHER_S = 0.2
+#: what captures came to and could not be collected is tried again after this
+COLLECT_AGAIN_S = 30.0
 
 _STATE_EVENTS: dict[str, type[VMEvent]] = {
     "BUILDING": VMLaunched,
@@ -51,16 +56,20 @@ class Background:
 
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
+        self._collect_after: dict[str, float] = {}
         leader.inventory.vm_listeners.append(self._on_vm)
         leader.inventory.tap_listeners.append(self._on_tap)
         leader.inventory.host_listeners.append(self._on_host)
+        leader.inventory.capture_listeners.append(self._on_captures)
 
     def resume(self) -> None:
-        """Go on with what a predecessor began: plans that were saved, namespaces that were being cleared."""
+        """Go on with what a predecessor began: plans that were saved, namespaces that were being cleared or saved."""
         model = self._leader.model
         for record in list(model.namespaces.values()):
             if record.clearing:
                 self._leader.spawn(resume_clearing(self._leader, record.name), f"clear {record.name}")
+            elif record.save is not None and record.save.state == "running":
+                self._leader.spawn(end_abandoned_save(self._leader, record.name), f"save {record.name}")
         for plans in list(model.plans.values()):
             for plan in list(plans.values()):
                 if plan.state == "running":
@@ -75,6 +84,7 @@ class Background:
             waiting |= {vni for vni, record in model.segments.items() if record.removed}
             changes = Changes()
             changes.put(*segment_changes(model, self._leader.cluster, waiting))
+            changes.put(*uplink_changes(model))
             changes.delete(*self._unused())
             waiting = set()
             if changes:
@@ -143,12 +153,25 @@ class Background:
         if status.gone and record.removed:
             changes = Changes()
             changes.delete(record)
-            changes.tell(TapRemoved(**names))
+            if not record.trunk:
+                changes.tell(TapRemoved(**names))
             self._leader.spawn(self._leader.commit(changes), "bury-tap")
-        elif status.up:
+        elif status.up and not record.trunk:
             self._leader.events.publish(
                 [TapCreated(**names, id=f"tap-{host}-{status.tap}-{status.revision}")]
             )
+
+    def _on_captures(self, host: str) -> None:
+        """Captures have ended with their VMs or links: what they came to gets its names."""
+        now = asyncio.get_running_loop().time()
+        if not self._leader.collecting[host].locked() and self._collect_after.get(host, now) <= now:
+            self._leader.spawn(self._collect(host), "collect-captures")
+
+    async def _collect(self, host: str) -> None:
+        collected = await collect(self._leader, [host])
+        for failure in collected.failures:
+            LOG.warning("captures-not-collected", host=host, error=failure.message)
+            self._collect_after[host] = asyncio.get_running_loop().time() + COLLECT_AGAIN_S
 
     def _on_host(self, host: str, _: HostState, now: HostState) -> None:
         kind = _HOST_EVENTS.get(now)

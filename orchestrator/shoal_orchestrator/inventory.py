@@ -55,6 +55,8 @@ class HostInventory:
         self.vm_listeners: list[VMListener] = []
         self.tap_listeners: list[Callable[[str, TapStatus], None]] = []
         self.host_listeners: list[Callable[[str, HostState, HostState], None]] = []
+        #: told of each host of which captures wait to be collected, with every heartbeat
+        self.capture_listeners: list[Callable[[str], None]] = []
         self._news: set[asyncio.Event] = set()
 
     # --- what is known -----------------------------------------------------------------------------------
@@ -72,6 +74,11 @@ class HostInventory:
         """What the record's host last said of this instance."""
         seen = self.hosts.get(record.host)
         return seen.instances.get(record.instance) if seen else None
+
+    def uptime_s(self, record: LaunchRecord) -> float:
+        """How long a VM has been running, by what its host last said."""
+        seen = self.hosts.get(record.host)
+        return seen.uptime_s(record.instance, asyncio.get_running_loop().time()) if seen else 0.0
 
     def segment_hosts(self, vni: int) -> list[str]:
         """The hosts that have this VNI now, as far as they have said."""
@@ -155,7 +162,8 @@ class HostInventory:
         if seen.session not in ("", claim.session):
             await self._check_silent(claim, seen)
         seen.session, seen.heard_at = claim.session, asyncio.get_running_loop().time()
-        seen.reports, seen.instances, seen.segments, seen.taps = -1, {}, set(), {}
+        seen.reports, seen.segments, seen.taps = -1, set(), {}
+        seen.instances, seen.running_since = {}, {}
         known = self._store.model.hosts.get(claim.host)
         record = HostRecord(
             name=claim.host,
@@ -199,10 +207,14 @@ class HostInventory:
         claimed = bool(seen.session) and seen.session == beat.session
         if claimed:
             seen.heartbeat, seen.heard_at = beat, asyncio.get_running_loop().time()
+            seen.captures, seen.ended_captures = beat.captures, beat.ended_captures
             if seen.state != "alive":
                 self._move(beat.host, seen, "alive")
             if beat.reports != seen.reports and not seen.asking:
                 self._ask(beat.host)
+            if beat.ended_captures:
+                for listener in self.capture_listeners:
+                    listener(beat.host)
         if message.reply:
             self._spawn(self._acknowledge(beat.host, message.reply, claimed), "heartbeat-ack")
 
@@ -222,17 +234,16 @@ class HostInventory:
         if report.number != seen.reports + 1 and not seen.asking:
             self._ask(report.host)
         seen.reports = max(seen.reports, report.number)
+        seen.ended_captures = report.ended_captures
         self._take(report.host, seen, report)
 
     def _take(self, host: str, seen: SeenHost, report: Report | Inventory) -> None:
+        now = asyncio.get_running_loop().time()
         for status in report.vms:
             before = seen.instances.get(status.instance)
             if before is not None and status.revision < before.revision:
                 continue
-            if status.gone:
-                seen.instances.pop(status.instance, None)
-            else:
-                seen.instances[status.instance] = status
+            seen.take(status, now)
             for vm_listener in self.vm_listeners:
                 vm_listener(host, before, status)
         for tap in report.taps:
@@ -273,7 +284,7 @@ class HostInventory:
                 return
             known = {status.instance for page in pages for status in page.vms}
             for instance in set(seen.instances) - known:
-                del seen.instances[instance]
+                seen.forget(instance)
             seen.segments = {s.vni for page in pages for s in page.segments if s.present}
             seen.reports = first
             for page in pages:

@@ -6,6 +6,7 @@ Refuses to know requests and their meaning. `Call` is one request being handled.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,6 +23,7 @@ from shoal_orchestrator.core.segments import segment_changes
 from shoal_orchestrator.event_log import EventLog
 from shoal_orchestrator.file_shelf import FileShelf
 from shoal_orchestrator.inventory import HostInventory
+from shoal_orchestrator.saves import Saves
 from shoal_orchestrator.store import Store
 from shoal_orchestrator.workers import Workers
 
@@ -53,6 +55,9 @@ class Leader:
         self.events = events
         self.ids = ids
         self.spawn = spawn
+        self.saves = Saves()
+        #: held, by host, while what its captures came to is put into the file store and named
+        self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slot = self._last_slot()
 
     def _last_slot(self) -> int:

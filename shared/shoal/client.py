@@ -99,7 +99,7 @@ class Client:
                 return await self._call(request, namespace, progress)
         except TimeoutError:
             raise TimedOut(
-                f"{type(request).__name__} had no answer within {timeout_s:g} s; it may still be carried out"
+                f"no answer to `{request.noun} {request.verb}` within {timeout_s:g} s; it may still be carried out"
             ) from None
 
     async def _call(self, request: Request[R], namespace: str, progress: ProgressCallback | None) -> R:

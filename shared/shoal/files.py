@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from shoal.bus.protocol import BlobStore
 from shoal.core.files import check_file, size_text
+from shoal.core.qcow2 import HEAD_BYTES, needs_others
 from shoal.errors import Conflict, InvalidRequest, NotFound, PermissionDenied, StoreUnavailable
 from shoal.messages.base import Reply, Request
 from shoal.messages.files import DeleteFile, FileAnswer, FileRow, GetFile, ListFiles, PutFile
@@ -73,6 +74,7 @@ class ClusterFiles:
         name = check_file(name or Path(path).name)
         source, size = await asyncio.to_thread(_open_source, path)
         with source:
+            await asyncio.to_thread(_check_image, source, path)
             digest = await _digest(source, path, _progress(progress, size, f"reading {path}"))
             request = PutFile(path=path, name=name, replace=replace, digest=digest, size=size)
             for _ in range(_TRIES):
@@ -146,6 +148,16 @@ def _open_source(path: str) -> tuple[BinaryIO, int]:
     os.close(descriptor)
     kind = "a directory: put its files one by one" if stat.S_ISDIR(found.st_mode) else "not a regular file"
     raise InvalidRequest(f"cannot put `{path}`: it is {kind}")
+
+
+def _check_image(source: BinaryIO, path: str) -> None:
+    """InvalidRequest for a disk image that needs other files: on a host these would be that host's."""
+    if needed := needs_others(source.read(HEAD_BYTES)):
+        raise InvalidRequest(
+            f"cannot put `{path}`: it is a qcow2 image that needs {needed}, and a file of the cluster must not need "
+            "others; `qemu-img convert -O qcow2` makes one that does not"
+        )
+    source.seek(0)
 
 
 async def _digest(source: BinaryIO, path: str, told: Callable[[int], None]) -> str:

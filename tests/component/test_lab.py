@@ -61,6 +61,7 @@ class Running:
             said.append(self.process.stdout.readline())
             assert said[-1], self.process.communicate()
         self.said = "".join(said)
+        self.told = ""
         self.member = census.Member(lab=self.file("lab")["lab"])
 
     def file(self, name: str) -> Any:
@@ -73,7 +74,7 @@ class Running:
     def end(self, number: signal.Signals) -> int:
         """Signal the lab alone, and wait for its end; its exit code."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=DEADLINE_S)
+        self.told = self.process.communicate(timeout=DEADLINE_S)[1]
         return self.process.returncode
 
     def leftovers(self) -> list[int]:
@@ -167,6 +168,7 @@ def test_however_a_lab_is_ended_nothing_is_left(
     assert all(census.command_of(process["pid"]) == tuple(process["argv"]) for process in written)
     assert f"export NATS_URL={running.file('lab')['url']}" in running.said
     assert running.end(number) == code
+    assert ("shoal: taking the lab down\n" in running.told) == (number != signal.SIGKILL)
     until(running.is_gone)
     until(lambda: not [pid for pid in census.pids() if str(running.state) in census.command_of(pid)])
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.system import capture_checks
 
 import shoal
 from shoal.core.vmconfig import NetSpec, VMConfig
@@ -165,12 +166,18 @@ async def test_the_main_job(guest_image, tmp_path_factory):
         reds, blues = await red.vms(), await blue.vms()
         assert {row.host for row in reds} == {row.host for row in blues} == {"mm1", "mm2"}
         await booted(lab, [*reds, *blues])
+        await capture_checks.begin(lab, red, reds)
+        recorders = capture_checks.recorders(lab)
         await check_reach(lab, reds, blues)
-        await check_rewire(lab, red, reds)
         await check_worker_restart(lab, client, reds, red)
+        await capture_checks.go_on(lab, red, recorders)
         await check_error(red, guest_image)
         await check_tap(lab, red, reds)
+        await capture_checks.end(lab, client, red, reds, blues, lab.state.parent)
+        await check_rewire(lab, red, reds)
+        await capture_checks.until_the_end(lab, red, reds)
         await check_clear(lab, client, red, blues)
+        await capture_checks.after_the_end(lab, client, lab.state.parent)
     check_nothing_left(lab)
 
 

@@ -49,8 +49,10 @@ class FakeClient:
         self.opened.append((server, name))
         if self.refuses is not None:
             raise self.refuses
-        yield self
-        self.closed += 1
+        try:
+            yield self
+        finally:
+            self.closed += 1
 
     async def call(self, request: Request[Any], *, namespace: str, **how: Any) -> Reply:
         self.calls.append((namespace, request, how))
@@ -345,3 +347,22 @@ def test_an_interrupt_ends_the_program(client: FakeClient, monkeypatch: pytest.M
         patch.setattr(client, "closed", 0)
         assert main(["vm", "stop", "x"]) == 130
     client.closed = len(client.opened)
+
+
+def test_a_fault_of_the_program_is_one_line(
+    client: FakeClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody expected is told in a line that says how to see more, and SHOAL_DEBUG shows all of it."""
+
+    async def broken(request: Request[Any], **_: Any) -> Reply:
+        raise RuntimeError(f"no {request.noun}")
+
+    monkeypatch.setattr(client, "call", broken)
+    assert main(["vm", "info"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("E: shoal itself failed: RuntimeError: no vm\n")
+    assert "SHOAL_DEBUG=1" in error
+    assert "Traceback" not in error
+    monkeypatch.setenv("SHOAL_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main(["vm", "info"])

@@ -288,8 +288,22 @@ def test_unknown_words_get_the_nearest_commands(grammar: Grammar, line: str, nea
     error = refusal(grammar, line)
     assert error.message == f"invalid command: `{line}`"
     assert error.exit_code == 2
-    assert [detail.strip() for detail in error.details[1:2]] == nearest[:1]
-    assert error.details[:1] == (("the nearest commands:",) if nearest else ())
+    assert [detail.strip() for detail in error.details[1:-1]][:1] == nearest[:1]
+    assert error.details[:-1][:1] == (("the nearest commands:",) if nearest else ())
+
+
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ("bogus", "`help` lists the commands"),
+        ("vm", "`help vm` tells more"),
+        ("vm start", "`help vm start` tells more"),
+        ("namespace foo vm start", "`help vm start` tells more"),
+    ],
+)
+def test_unknown_words_get_a_way_on(grammar: Grammar, line: str, way: str) -> None:
+    """The last detail says what to ask `help` for: the words that all of the nearest commands begin with."""
+    assert refusal(grammar, line).details[-1] == way
 
 
 def test_the_error_shows_the_line_as_it_was_typed(grammar: Grammar) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shoal.console.session import console_grammar
+from shoal.core.vmconfig_fields import FIELDS
 from shoal.errors import UsageError
 from shoal.grammar import Grammar
 from shoal.messages.catalogue import COMMANDS
@@ -55,6 +56,40 @@ def test_no_help() -> None:
         GRAMMAR.help(["bogus"])
 
 
+def test_no_help_for_a_slip_of_the_pen() -> None:
+    """When there is no help for words that are almost a command, the nearest commands are details."""
+    with pytest.raises(UsageError, match=r"^no help entry for `vm lunch`") as caught:
+        GRAMMAR.help(["vm", "lunch"])
+    assert "  vm launch kvm <names> [config]" in caught.value.details
+
+
+@pytest.mark.parametrize("line", ["vm config networks", "vm config net lan,100", "vm conf append"])
+def test_help_of_a_whole_line_is_that_of_its_command(line: str) -> None:
+    """The words after `help` may be a line as it would be typed, with values: the help is its command's."""
+    assert GRAMMAR.help(line.split()) == GRAMMAR.help(["vm", "config"]).partition("\n\nSee also:")[0]
+
+
+def test_lists_end_where_a_clause_ends() -> None:
+    """A text that is too long for its line in a list is cut where a clause of it ends."""
+    lines = GRAMMAR.help(["tap"]).splitlines()
+    assert [line for line in lines if line.startswith("tap create")] == [
+        f"{'tap create ...':<31}Give the head (or another host) an interface in a VLAN …"
+    ]
+
+
+def test_lists_show_that_words_are_missing() -> None:
+    """Where the list has no room for the whole spelling, dots say that the command takes more words."""
+    lines = GRAMMAR.help(["ns"]).splitlines()
+    assert any(line.startswith("ns schedule mv ... ") for line in lines)
+    assert any(line.startswith("ns queue  ") for line in lines)
+
+
+def test_the_fields_of_a_configuration_are_explained() -> None:
+    """`help vm config` tells of each field what its value is."""
+    text = GRAMMAR.help(["vm", "config"])
+    assert [field.name for field in FIELDS if field.attribute and f"\n    {field.name} " not in text] == []
+
+
 def test_help_of_a_word_that_is_not_ours() -> None:
     """Help on a word of minimega that Shoal lacks says just that."""
     assert "does not have" in GRAMMAR.help(["cc"])
@@ -71,13 +106,13 @@ def test_apropos_looks_into_words_and_texts() -> None:
     ("before", "partial", "found"),
     [
         ("", "v", ["version", "vlans", "vm"]),
-        ("vm", "s", ["start", "stop"]),
+        ("vm", "s", ["save", "screenshot", "start", "stop"]),
         ("vm config", "", ["<field>", "clone", "restore", "save"]),
         ("vm config save", "", ["<name>"]),
         ("vm start", "", ["<target>"]),
         ("ns load", "", ["cpucommit", "memcommit", "memload", "netcommit"]),
         ("ns load memload", "rel", ["relative"]),
-        ("tap create 10", "", ["bridge", "ip", "name", "on"]),
+        ("tap create 10", "", ["bridge", "dhcp", "ip", "name", "on"]),
         ("tap create 10 on", "", ["<host>"]),
         ("vm start a", "", []),
         ("bogus", "", []),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import UsageError
+from shoal_worker.lab.__main__ import main
 from shoal_worker.lab.settings import LabSettings, UpSettings, parse
 
 
@@ -65,3 +66,17 @@ def test_bad_words_are_one_line(words: list[str], message: str) -> None:
         parse(words)
     assert message in raised.value.message
     assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lab", "--bogus"], "shoal lab: unrecognized arguments: --bogus; see `shoal lab --help`\n"),
+        (["up", "--port", "x"], "shoal up: argument --port: invalid int value: 'x'; see `shoal up --help`\n"),
+        (["lab", "--hosts", "mm["], "shoal lab: --hosts: unterminated '['\n"),
+    ],
+)
+def test_the_program_is_named_once(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A usage error begins with the program that was called, once, and names that program's own help."""
+    assert main(words) == 2
+    assert capsys.readouterr() == ("", said)

@@ -26,6 +26,7 @@ async def test_missing_package_is_named_with_its_extra(
     for name in [name for name in sys.modules if name.startswith("shoal_worker.")]:
         if "libvirt" in name or "netlink" in name:
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(Unavailable, match=rf"package {package} is missing: `pip install 'shoal\[worker\]'`"):
         await real_host(parse(["--role", role, "--accelerator", "tcg"]), "inc")

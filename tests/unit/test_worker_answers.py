@@ -6,18 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from shoal.bus.memory_blobs import MemoryBlobs
 from shoal.errors import NotFound, Refused
 from shoal.messages.host_requests import ChangeMedium, Medium, PlugDrive, TakeScreenshot, UnplugDrives
 from shoal_worker.answers import ANSWERS, answers_of
 from shoal_worker.answers.desk import Desk, shelve
+from shoal_worker.capture_book import CaptureBook
+from shoal_worker.captures import Captures
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import SimulatedCache
 from shoal_worker.hypervisor import Guest
 from shoal_worker.machine import SimulatedMachine
+from shoal_worker.programs import NoPrograms
 from shoal_worker.simulated_access import SimulatedAccess
 from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_recorder import SimulatedRecorder
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -39,6 +44,8 @@ def desk() -> Desk:
         desired=DesiredState("mm1", "inc"),
         cache=SimulatedCache(blobs),
         blobs=blobs,
+        captures=Captures(SimulatedRecorder(), CaptureBook(), structlog.get_logger()),
+        programs=NoPrograms("mm1"),
     )
 
 

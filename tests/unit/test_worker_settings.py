@@ -59,3 +59,15 @@ def test_state_directory_follows_user_and_environment() -> None:
     assert default_state({}, root=True) == Path("/var/lib/shoal/worker")
     assert default_state({"XDG_STATE_HOME": "/x"}, root=False) == Path("/x/shoal/worker")
     assert default_state({"XDG_STATE_HOME": "x"}, root=False) == Path.home() / ".local/state/shoal/worker"
+
+
+def test_what_others_may_do_here_is_off_unless_said(tmp_path: Path) -> None:
+    """Programs are not run unless a flag or the environment allows it; the files directory can be set either way."""
+    assert not parse([], environ={}).allow_shell
+    assert not parse([], environ={"SHOAL_ALLOW_SHELL": "0"}).allow_shell
+    assert parse(["--allow-shell"], environ={}).allow_shell
+    assert parse([], environ={"SHOAL_ALLOW_SHELL": "1"}).allow_shell
+    assert parse([], environ={}).files == Path("/var/lib/shoal/files")
+    assert parse(["--simulate"], environ={}).files is None
+    assert parse(["--simulate", "--files", str(tmp_path)], environ={}).files == tmp_path
+    assert parse([], environ={"SHOAL_FILES": str(tmp_path)}).files == tmp_path

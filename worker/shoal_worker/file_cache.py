@@ -18,6 +18,11 @@ from shoal.bus.protocol import BlobStore
 from shoal.core.files import check_digest, size_text
 from shoal.errors import NotFound
 
+#: the folder in a worker's state folder that has the cluster's files
+FILES = "files"
+#: what a simulated host keeps in memory of a file, at most
+_SMALL_BYTES = 16 * 1024
+
 #: called with how many bytes have come, of how many
 Progress = Callable[[int, int], None]
 
@@ -139,11 +144,15 @@ def _settle(descriptor: int, flush: Callable[[], None]) -> None:
 
 
 class SimulatedCache:
-    """The twin for simulated guests, which read nothing: looks whether the content is in the store, fetches none."""
+    """The twin for simulated guests, which read hardly anything: looks whether the content is in the store.
 
-    def __init__(self, blobs: BlobStore) -> None:
+    Small content, such as a simulated guest's state, is fetched into `content`.
+    """
+
+    def __init__(self, blobs: BlobStore, content: dict[str, bytes] | None = None) -> None:
         self._blobs = blobs
         self._held: set[str] = set()
+        self._content = {} if content is None else content
 
     def path(self, digest: str) -> str:
         """A path that nobody opens."""
@@ -161,5 +170,8 @@ class SimulatedCache:
         size = await self._blobs.find(digest)
         if size is None:
             raise NotFound("its content is not in the cluster's file store any more: put it again")
+        if size <= _SMALL_BYTES:
+            async with contextlib.aclosing(self._blobs.read(digest)) as parts:
+                self._content[digest] = b"".join([part async for part in parts])
         progress(size, size)
         self._held.add(digest)

@@ -10,22 +10,38 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from shoal.messages.desired import LaunchRecord, SegmentStatus, TapRecord
+from shoal_worker.captures import Captures
 from shoal_worker.core import links
 from shoal_worker.core.actions import TapOutcome, VMKey
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.core.statuses import segment_status
-from shoal_worker.core.wanted import Wanted, kept, links_of, unneeded, wanted_links
+from shoal_worker.core.wanted import Wanted, kept, links_about, links_of, unneeded, wanted_links
+from shoal_worker.leases import Leases, SimulatedLeases
 from shoal_worker.network import Links, Network, NetworkError
 
 
 class HostLinks:
-    """The links of one host. `underlay` is the address that tunnels end at."""
+    """The links of one host. `underlay` is the address that tunnels end at. `captured` is told before links go.
 
-    def __init__(self, network: Network, desired: DesiredState, underlay: str, log: Any) -> None:
+    `leases` gets addresses for taps that ask for one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        desired: DesiredState,
+        underlay: str,
+        log: Any,
+        *,
+        captured: Captures | None = None,
+        leases: Leases | None = None,
+    ) -> None:
         self._network = network
         self._desired = desired
         self._underlay = underlay
         self._log = log
+        self._captured = captured
+        self._leases = leases or SimulatedLeases()
         self._observed = Links()
         self._wanted = Wanted(Links(), {}, {})
         self._computed: tuple[int, frozenset[str]] | None = None
@@ -60,6 +76,13 @@ class HostLinks:
         for record in self._desired.segments():
             if record.segment in self._wanted.links.segments and record.segment not in failed:
                 self._applied[record.vni] = record.revision
+        await self._leases.ensure(
+            frozenset(
+                tap.tap
+                for tap in self._desired.taps()
+                if tap.dhcp and tap.tap in self._wanted.links.host_taps and tap.tap not in failed
+            )
+        )
 
     async def _apply(self, action: links.Action, failed: dict[str, str]) -> None:
         names: Iterable[str] = ()
@@ -76,6 +99,9 @@ class HostLinks:
                 case links.EnsureHostTap(tap=host_tap):
                     names = (host_tap.tap,)
                     await self._network.ensure_host_tap(host_tap)
+                case links.EnsureUplink(uplink=uplink):
+                    names = (uplink.interface,)
+                    await self._network.ensure_uplink(uplink)
         except NetworkError as error:
             failed.update(dict.fromkeys(names, str(error)))
 
@@ -87,6 +113,10 @@ class HostLinks:
         doubtful = frozenset(observed.guest_taps.keys() - wanted.guest_taps.keys())
         removed = [tap for tap in self._desired.taps() if tap.removed]
         names = unneeded(wanted, observed, in_use(doubtful) if doubtful else (), removed)
+        if self._captured is not None:
+            there = (observed.segments, observed.guest_taps, observed.host_taps)
+            await self._captured.missing({name for links in there for name in links})
+            await self._captured.leave(names)
         if not names:
             return
         try:
@@ -99,6 +129,7 @@ class HostLinks:
             segments={name: link for name, link in observed.segments.items() if name not in names},
             guest_taps={name: link for name, link in observed.guest_taps.items() if name not in names},
             host_taps={name: link for name, link in observed.host_taps.items() if name not in names},
+            uplinks={name: link for name, link in observed.uplinks.items() if name not in names},
         )
 
     # --- telling -----------------------------------------------------------------------------------------
@@ -119,13 +150,17 @@ class HostLinks:
             return {}
         found = {}
         for record in self._desired.launches():
-            reason = self._reason(record)
+            reason = self._reason(links_of(record))
             if reason:
                 found[record.namespace, record.name] = reason
         return found
 
-    def _reason(self, record: LaunchRecord) -> str:
-        return next((self._failed[name] for name in links_of(record) if name in self._failed), "")
+    def refused(self, record: LaunchRecord) -> str:
+        """What the kernel refuses of the links that a VM's record asks for; empty if nothing."""
+        return self._reason(links_about(record)) if self._failed else ""
+
+    def _reason(self, names: Iterable[str]) -> str:
+        return next((self._failed[name] for name in names if name in self._failed), "")
 
     def tap(self, record: TapRecord, before: TapOutcome | None) -> tuple[TapOutcome | None, str]:
         """What came of a host tap's record, and why it is not what it should be (empty: it is)."""
@@ -136,17 +171,31 @@ class HostLinks:
             reason = self.trouble
         elif record.removed:
             reason = self._failed.get(record.tap, "")
-            if record.tap not in self._observed.host_taps or record.tap in self._wanted.links.host_taps:
+            there, wanted = self._observed, self._wanted.links
+            known, asked = (
+                (there.uplinks, wanted.uplinks) if record.trunk else (there.host_taps, wanted.host_taps)
+            )
+            if record.tap not in known or record.tap in asked:
                 revision, gone = record.revision, True
         else:
             gone = False
             reason = self._wanted.waiting_taps.get((record.namespace, record.tap), "")
             if not reason:
                 revision = record.revision
-                reason = self._failed.get(record.segment, "") or self._failed.get(record.tap, "")
+                reason = self._reason((record.segment, record.tap, record.mirror))
+            if not reason and record.dhcp:
+                reason = self._leases.trouble(record.tap)
         if not revision:
             return None, reason
         return TapOutcome(namespace=record.namespace, tap=record.tap, revision=revision, gone=gone), reason
+
+    def address(self, record: TapRecord) -> str:
+        """The address of a host tap: the one that its record gives it, or that it got by DHCP."""
+        return self._leases.address(record.tap) if record.dhcp and not record.removed else record.ip
+
+    def seeking(self) -> bool:
+        """Whether a host tap waits for an address."""
+        return any(tap.dhcp and not tap.removed and not self.address(tap) for tap in self._desired.taps())
 
     def segments(self) -> dict[int, SegmentStatus]:
         """What our parts of the segments are."""

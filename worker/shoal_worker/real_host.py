@@ -10,7 +10,8 @@ import os
 
 from shoal.errors import Unavailable
 from shoal_worker.cache_folder import cache_folder
-from shoal_worker.file_cache import DiskCache
+from shoal_worker.capture_book import CaptureBook
+from shoal_worker.file_cache import FILES, DiskCache
 from shoal_worker.guest import image_in
 from shoal_worker.guest_access import GuestAccess
 from shoal_worker.hypervisor import Hypervisor
@@ -18,11 +19,15 @@ from shoal_worker.journal import FileJournal
 from shoal_worker.machine import LinuxMachine, address_towards
 from shoal_worker.network import Network
 from shoal_worker.no_guests import NoGuests
+from shoal_worker.programs import HostPrograms
+from shoal_worker.qemu_images import QemuImages
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
 from shoal_worker.simulated_access import SimulatedAccess
 from shoal_worker.simulated_hypervisor import SimulatedGuests
+from shoal_worker.tcpdump_recorder import TcpdumpRecorder
+from shoal_worker.udhcpc_leases import UdhcpcLeases
 
 _EMBED = "qemu:///embed"
 
@@ -49,7 +54,13 @@ async def real_host(settings: Settings, new_incarnation: str) -> Host:
         journal=FileJournal(settings.state, lambda: new_incarnation),
         limits=Limits(creations=settings.creations),
         quota=settings.quota(machine.capacity()),
-        cache=lambda blobs: DiskCache(settings.state / "files", blobs, settings.file_cache_bytes),
+        cache=lambda blobs: DiskCache(settings.state / FILES, blobs, settings.file_cache_bytes),
+        leases=UdhcpcLeases(settings.state / "dhcp"),
+        recorder=TcpdumpRecorder(settings.state / "captures"),
+        book=CaptureBook(settings.state / "captures.json"),
+        programs=HostPrograms() if settings.allow_shell else None,
+        images=QemuImages(settings.state / "images"),
+        offered=settings.files,
     )
 
 

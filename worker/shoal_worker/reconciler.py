@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shoal.core.load import Load
-from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapStatus, VMStatus
+from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapRecord, TapStatus, VMStatus
 from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import PRESENT, DesiredState
 from shoal_worker.core.diff import alive, diff
@@ -33,6 +33,8 @@ from shoal_worker.vm_tasks import VMTasks
 #: changes that arrive together are one round
 _GATHER_S = 0.01
 _LAST_LOOK_S = 1.0
+#: how often to look whether a host tap has got its address
+_SEEKING_S = 0.5
 _GONE_KEPT = 1000
 
 
@@ -92,6 +94,10 @@ class Reconciler:
         #: why the host is degraded; empty when it is not
         self.degraded = ""
 
+    def hold(self, key: VMKey, instance: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Have a VM left alone for a while; see VMTasks."""
+        return self._tasks.hold(key, instance)
+
     # --- the loop ----------------------------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -125,6 +131,8 @@ class Reconciler:
         until = now + (
             self._limits.retry_s if self.degraded else self._limits.relist_s * self._rng.uniform(0.8, 1.2)
         )
+        if self._links.seeking():
+            until = min(until, now + _SEEKING_S)
         # what is due already was not taken up for a reason, and waits for that to change
         until = min([until, *(delay.until for delay in self._tasks.delays.values() if delay.until > now)])
         try:
@@ -151,10 +159,12 @@ class Reconciler:
         survey = await self._hypervisor.survey()
         self.foreign = survey.foreign
         guests = {guest.instance: guest for guest in survey.guests}
+        # What arrives while links are made waits for the next round: nothing counts as done before its links are.
+        launches, host_taps = list(self._desired.launches()), list(self._desired.taps())
         await self._links.ensure(self._ended(guests))
         self._ensure_files(guests, group)
         work = diff(
-            list(self._desired.launches()),
+            launches,
             guests,
             self._journal.outcomes,
             waiting=self._waiting(),
@@ -167,7 +177,7 @@ class Reconciler:
         busy |= self._tasks.working
         alive_now = {instance for instance, guest in guests.items() if alive(guest)}
         await self._links.remove_unneeded(lambda taps: self._in_use(taps, alive_now | set(busy.values())))
-        taps = self._taps()
+        taps = self._taps(host_taps)
         self._forget(guests, busy)
         await self._journal.flush()
         statuses = Statuses(self._vms(guests, busy), taps, self._links.segments())
@@ -231,6 +241,7 @@ class Reconciler:
                 guest,
                 outcomes.get(record.instance),
                 reason=delay.reason if delay is not None else waiting.get(key, ""),
+                trouble=self._links.refused(record),
                 uptime_s=self._uptime_s(guest),
             )
         for guest in guests.values():
@@ -250,15 +261,15 @@ class Reconciler:
             self._tasks.resumed_at[guest.instance] = now - self._machine.process_age_s(guest.pid)
         return now - self._tasks.resumed_at[guest.instance]
 
-    def _taps(self) -> dict[tuple[str, str], TapStatus]:
+    def _taps(self, records: Iterable[TapRecord]) -> dict[tuple[str, str], TapStatus]:
         statuses = {}
-        for record in self._desired.taps():
+        for record in records:
             key = (record.namespace, record.tap)
             before = self._journal.taps.get(key)
             outcome, reason = self._links.tap(record, before)
             if outcome is not None and outcome != before:
                 self._journal.put(Entry(tap=outcome))
-            statuses[key] = tap_status(record, outcome, reason=reason)
+            statuses[key] = tap_status(record, outcome, reason=reason, ip=self._links.address(record))
         return statuses
 
     # --- forgetting --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ that did not change is not sent again. A lost report shows as a gap, and the lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,6 +50,8 @@ class Reporter:
         self._questions: asyncio.Queue[Message] = asyncio.Queue()
         #: the number of the last report
         self.number = 0
+        #: how many captures wait to be collected; every report says it
+        self.ended_captures: Callable[[], int] = lambda: 0
 
     def update(self, statuses: Statuses, *, busy: Collection[str] = ()) -> None:
         """Take in how everything is now. What was last said of `busy` instances stands until they are done."""
@@ -101,6 +103,7 @@ class Reporter:
                 vms=tuple(status for status in batch if isinstance(status, VMStatus)),
                 taps=tuple(status for status in batch if isinstance(status, TapStatus)),
                 segments=tuple(status for status in batch if isinstance(status, SegmentStatus)),
+                ended_captures=self.ended_captures(),
             )
             try:
                 await self._bus.publish(subjects.report(self._host), codec.encode(report))

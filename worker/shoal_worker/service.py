@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from shoal.bus.protocol import BlobStore, Bus, StateStream
@@ -20,17 +21,25 @@ from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Quota, Role
 from shoal_worker.answering import Answering
 from shoal_worker.answers import answers_of
 from shoal_worker.answers.desk import Desk
+from shoal_worker.capture_book import CaptureBook
+from shoal_worker.captures import Captures
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache, SimulatedCache
 from shoal_worker.guest_access import GuestAccess
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import Facts, Hypervisor
+from shoal_worker.images import Images
 from shoal_worker.journal import Journal
+from shoal_worker.leases import Leases, SimulatedLeases
 from shoal_worker.machine import Machine
 from shoal_worker.network import Network
+from shoal_worker.packet_recorder import PacketRecorder
+from shoal_worker.programs import NoPrograms, Programs
 from shoal_worker.reconciler import Limits, Reconciler
 from shoal_worker.reporter import Reporter
+from shoal_worker.simulated_images import SimulatedImages
+from shoal_worker.simulated_recorder import SimulatedRecorder
 from shoal_worker.state_reader import StateReader
 
 #: how long a worker that was told to end waits for what it is doing
@@ -42,7 +51,8 @@ _MAX_WARNINGS = 10
 class Host:
     """Who this host is, and what it is made of. `underlay` is the address that its tunnels end at.
 
-    `quota` is the most that may be promised here. `cache` makes the place for the cluster's files.
+    `quota` is the most that may be promised here. `cache` makes the place for the cluster's files. `programs` None:
+    nobody may run any. `offered`: see Desk.
     """
 
     name: str
@@ -56,6 +66,12 @@ class Host:
     limits: Limits = field(default_factory=Limits)
     quota: Quota = field(default_factory=Quota)
     cache: Callable[[BlobStore], FileCache] = SimulatedCache
+    leases: Leases = field(default_factory=SimulatedLeases)
+    recorder: PacketRecorder = field(default_factory=SimulatedRecorder)
+    book: CaptureBook = field(default_factory=CaptureBook)
+    programs: Programs | None = None
+    images: Images = field(default_factory=SimulatedImages)
+    offered: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,7 @@ class Worker:
                 "host-opened", role=host.role, hypervisor=facts.version, incarnation=host.journal.incarnation
             )
             parts = self._parts = _Parts(self._process, host, facts, self._log)
+            await parts.captures.open()
             await self._subscribe(parts)
             async with asyncio.TaskGroup() as group:
                 group.create_task(parts.heart.run())
@@ -139,8 +156,12 @@ class _Parts:
         self.process, self.host, self.facts = process, host, facts
         self.session = f"{rng.getrandbits(96):024x}"
         self.desired = DesiredState(host.name, host.journal.incarnation)
-        self.links = HostLinks(host.network, self.desired, host.underlay, log)
+        self.captures = Captures(host.recorder, host.book, log)
+        self.links = HostLinks(
+            host.network, self.desired, host.underlay, log, captured=self.captures, leases=host.leases
+        )
         self.reporter = Reporter(bus, host.name, self.session, log)
+        self.reporter.ended_captures = lambda: self.captures.ended
         cache = host.cache(process.blobs)
         self.reconciler = Reconciler(
             desired=self.desired,
@@ -162,6 +183,11 @@ class _Parts:
             desired=self.desired,
             cache=cache,
             blobs=process.blobs,
+            captures=self.captures,
+            programs=host.programs or NoPrograms(host.name),
+            offered=host.offered,
+            hold=self.reconciler.hold,
+            images=host.images,
         )
         self.answering = Answering(bus, host.name, answers_of(desk), log)
         self.reader = StateReader(
@@ -230,6 +256,8 @@ class _Parts:
             sequence=sequence,
             seen_store=host.journal.seen.store,
             seen_epoch=host.journal.seen.epoch,
+            captures=self.captures.count,
+            ended_captures=self.captures.ended,
         )
 
     def warnings(self) -> list[str]:

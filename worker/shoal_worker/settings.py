@@ -23,12 +23,13 @@ from shoal.messages.desired import Role
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 NATS_PORT = 4222
 DEFAULT_FILE_CACHE_GIB = 20
+DEFAULT_FILES = Path("/var/lib/shoal/files")
 Accelerator = Literal["auto", "kvm", "tcg"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
+    """`files` is the head's files directory. `hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
 
     host: str
     state: Path
@@ -46,6 +47,8 @@ class Settings:
     memory_overcommit: float = 0.0
     max_vms: int = -1
     file_cache_bytes: int = DEFAULT_FILE_CACHE_GIB << 30
+    allow_shell: bool = False
+    files: Path | None = None
 
     def quota(self, capacity: Capacity) -> Quota:
         """The most that a host of this capacity may be promised."""
@@ -91,6 +94,19 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environ.get("SHOAL_FILE_CACHE") or str(DEFAULT_FILE_CACHE_GIB),
         metavar="GIB",
         help="the most that fetched files may take here, in GiB (SHOAL_FILE_CACHE; %(default)s)",
+    )
+    add(
+        "--files",
+        type=Path,
+        default=Path(environ["SHOAL_FILES"]) if environ.get("SHOAL_FILES") else None,
+        metavar="DIR",
+        help=f"on the head: files that VMs may be launched with (SHOAL_FILES; {DEFAULT_FILES})",
+    )
+    add(
+        "--allow-shell",
+        action="store_true",
+        default=environ.get("SHOAL_ALLOW_SHELL") == "1",
+        help="let `ns run shell` and `mesh send` run programs here as the worker's user (SHOAL_ALLOW_SHELL=1; no)",
     )
     _add_limits(add, environ)
     add("--simulate", action="store_true", help="no guests and links but simulated ones; needs no root")
@@ -159,4 +175,6 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         memory_overcommit=found.memory_overcommit,
         max_vms=found.max_vms,
         file_cache_bytes=int(found.file_cache * (1 << 30)),
+        allow_shell=found.allow_shell,
+        files=(found.files or (None if found.simulate else DEFAULT_FILES)),
     )

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import IPv4Address
 
 from shoal.messages.desired import Role
+from shoal_worker.file_cache import SimulatedCache
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.journal import MemoryJournal
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.no_guests import NoGuests
+from shoal_worker.programs import SimulatedPrograms
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
 from shoal_worker.simulated_access import SimulatedAccess
 from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_images import SimulatedImages
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
 #: nothing changes behind a simulated worker's back, so that looking is for safety only
@@ -41,9 +45,13 @@ def simulated_hosts(settings: Settings, rng: random.Random) -> Iterator[Host]:
             underlay=str(_FIRST_ADDRESS + index),
             hypervisor=hypervisor,
             access=SimulatedAccess(guests),
+            images=SimulatedImages(guests.content),
+            cache=partial(SimulatedCache, content=guests.content),
             network=SimulatedNetwork(SimulatedKernel()),
             machine=machine,
             journal=MemoryJournal(f"{rng.getrandbits(96):024x}"),
             limits=Limits(creations=settings.creations, relist_s=_RELIST_S),
             quota=settings.quota(machine.capacity()),
+            programs=SimulatedPrograms() if settings.allow_shell else None,
+            offered=settings.files if name == settings.head else None,
         )

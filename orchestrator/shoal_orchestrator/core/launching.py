@@ -21,7 +21,7 @@ from shoal_orchestrator.core.demand import names_of
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.networks import allocate, check_shared, ports_of, vlan_records, vlans_of
 from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
-from shoal_orchestrator.core.stored_files import content_of
+from shoal_orchestrator.core.stored_files import content_of, fitted
 
 #: launch records in one batch, with room for the segments that go with them
 SLICE = 400
@@ -51,13 +51,15 @@ def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig
         check_distinct(names)
         _check_free(model, record.name, names)
     _check_uuid(model, record.name, config.uuid, count)
+    files = content_of(model.files, config)
+    config = fitted(model.files, config)
     return QueueEntry(
         namespace=record.name,
         entry=record.next_entry,
         count=count,
         names="" if is_integer(text) else text,
         config=config,
-        files=content_of(model.files, config),
+        files=files,
     )
 
 
@@ -160,7 +162,7 @@ def launches(
                         incarnation=_incarnation(model, host),
                         uuid=config.uuid or uuid(ids),
                         config=config,
-                        ports=ports_of(record, vlans, config, instance, ids),
+                        ports=ports_of(record, vlans, config.networks, instance, ids),
                         plan=plan.plan,
                         files=entry.files,
                     )

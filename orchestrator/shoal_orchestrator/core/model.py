@@ -42,6 +42,10 @@ def add_loads(one: Load, other: Load, sign: int = 1) -> Load:
     )
 
 
+def _vnis(tap: TapRecord) -> list[int]:
+    return [vni for vni, _ in tap.trunked().values()] if tap.trunk else [tap.vni]
+
+
 class Model:
     """All records by subject, and by what they are.
 
@@ -68,6 +72,8 @@ class Model:
         self.instances: dict[str, LaunchRecord] = {}
         self.leaving: dict[str, LaunchRecord] = {}
         self.taps: dict[str, dict[tuple[str, str], TapRecord]] = defaultdict(dict)
+        #: the uplinks of bridges, by host and interface: they are among the taps as well
+        self.uplinks: dict[tuple[str, str], TapRecord] = {}
         self.segments: dict[int, SegmentRecord] = {}
         self.loads: dict[str, Load] = defaultdict(Load)
         self.residents: dict[str, dict[tuple[str, str], LaunchRecord]] = defaultdict(dict)
@@ -116,7 +122,9 @@ class Model:
             case TapRecord():
                 self.taps[record.namespace][record.host, record.tap] = record
                 if not record.removed:
-                    self._count_ports(record.host, [record.vni], 1)
+                    self._count_ports(record.host, _vnis(record), 1)
+                    if record.trunk:
+                        self.uplinks[record.host, record.tap] = record
             case SegmentRecord():
                 self.segments[record.vni] = record
                 self.touched.add(record.vni)
@@ -150,7 +158,8 @@ class Model:
             case TapRecord():
                 self.taps[record.namespace].pop((record.host, record.tap), None)
                 if not record.removed:
-                    self._count_ports(record.host, [record.vni], -1)
+                    self._count_ports(record.host, _vnis(record), -1)
+                    self.uplinks.pop((record.host, record.tap), None)
             case SegmentRecord():
                 self.segments.pop(record.vni, None)
             case NamespaceRecord():

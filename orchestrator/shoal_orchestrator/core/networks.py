@@ -6,7 +6,7 @@ from the records and written back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shoal.core.ids import Ids
 from shoal.core.ids import mac as random_mac
 from shoal.core.ifnames import guest_tap, plain_bridge, segment_bridge
-from shoal.core.vmconfig import DEFAULT_BRIDGE, NetSpec, VMConfig
+from shoal.core.vmconfig import DEFAULT_BRIDGE, NetSpec
 from shoal.messages.desired import Port, TapRecord
 from shoal_orchestrator.core.keys import DEFAULT_BRIDGE_KEY, vni
 from shoal_orchestrator.core.model import Model
@@ -94,11 +94,11 @@ def connect(record: NamespaceRecord, vlans: VLANs, bridge: str, vlan: str) -> Co
 
 
 def ports_of(
-    record: NamespaceRecord, vlans: VLANs, config: VMConfig, instance: str, ids: Ids
+    record: NamespaceRecord, vlans: VLANs, nets: Sequence[NetSpec], instance: str, ids: Ids, *, first: int = 0
 ) -> tuple[Port, ...]:
-    """The ports of one VM. MAC addresses that the user did not choose are random."""
+    """The ports of one VM, from its interface `first` on. MAC addresses that the user did not choose are random."""
     ports = []
-    for index, net in enumerate(config.networks):
+    for index, net in enumerate(nets, first):
         at = connect(record, vlans, net.bridge, net.vlan)
         ports.append(
             Port(

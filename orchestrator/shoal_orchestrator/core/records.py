@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from shoal.core.load import Quota
+from shoal.core.saved_machine import SavedMachine
 from shoal.core.vmconfig import VMConfig
 
 DEFAULT_NAMESPACE = "minimega"
@@ -30,6 +31,28 @@ class BridgeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     key: int
     kind: str = "vxlan"
+
+
+class CaptureSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a namespace's new captures are made: bytes kept of each packet (0: all), and pcap-filter(7)'s words."""
+
+    snaplen: int = 0
+    filter: str = ""
+
+
+class NamespaceSave(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last `ns save`: the VMs (folded) that it saves, and those (folded) that it has paused and that go on after it.
+
+    The next leader ends one that was running.
+    """
+
+    name: str
+    state: Literal["running", "completed", "failed"] = "running"
+    vms: str = ""
+    resume: str = ""
+    completed: int = 0
+    total: int = 0
+    reason: str = ""
 
 
 class NamespaceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,6 +77,8 @@ class NamespaceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     next_entry: int = 0
     #: the most that all its VMs together may be promised
     limits: Quota = Quota()
+    save: NamespaceSave | None = None
+    capture: CaptureSettings = CaptureSettings()
     clearing: bool = False
 
 
@@ -66,12 +91,16 @@ class SavedConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file of the cluster: the content (SHA-256, size in bytes) that its name stands for. `added` is for people."""
+    """A file of the cluster: the content (SHA-256, size in bytes) that its name stands for. `added` is for people.
+
+    `machine` is what a VM has to be to go on from it, where it is a saved state.
+    """
 
     name: str
     digest: str
     size: int
     added: str = ""
+    machine: SavedMachine | None = None
 
 
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

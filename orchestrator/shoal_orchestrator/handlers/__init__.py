@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+from shoal.console.session import console_grammar
 from shoal.messages.base import Reply, Request
+from shoal.messages.bridges import AddTrunk, ListBridges, RemoveTrunk
+from shoal.messages.captures import (
+    CaptureBridge,
+    CaptureVM,
+    ClearCaptures,
+    EndBridgeCaptures,
+    EndVMCaptures,
+    ListCaptures,
+    SetFilter,
+    SetSnaplen,
+)
+from shoal.messages.catalogue import COMMANDS
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -29,6 +44,9 @@ from shoal.messages.hosts import (
     SetLoad,
 )
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
+from shoal.messages.qos import AddQos, ClearQos
+from shoal.messages.running import RunOnHosts, SendToHosts
+from shoal.messages.saving import ListSaves, SaveNamespace, SaveVM, ShowSave
 from shoal.messages.schedule import (
     DryRun,
     DumpPlan,
@@ -41,7 +59,7 @@ from shoal.messages.schedule import (
     SetQueueing,
     ShowQueue,
 )
-from shoal.messages.taps import CreateTap, DeleteTap, ListTaps
+from shoal.messages.taps import ClearMirrors, CreateTap, DeleteTap, ListTaps, MirrorTap
 from shoal.messages.vlans import (
     AddBridge,
     AddVLAN,
@@ -52,6 +70,7 @@ from shoal.messages.vlans import (
     SetVLANRange,
 )
 from shoal.messages.vms import (
+    AddNet,
     ClearTags,
     ConnectNet,
     DisconnectNet,
@@ -64,17 +83,24 @@ from shoal.messages.vms import (
     TagVMs,
 )
 from shoal_orchestrator.handlers import (
+    bridges,
+    captures,
     carrying_out,
     configs,
+    disks,
     draining,
     files,
     guests,
     hosts,
     limits,
     media,
+    mirrors,
     namespaces,
     nets,
+    qos,
     queue,
+    running,
+    saving,
     schedule,
     taps,
     vlans,
@@ -83,6 +109,8 @@ from shoal_orchestrator.handlers import (
 from shoal_orchestrator.leader import Call, Leader
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
+
+_GRAMMAR = console_grammar(COMMANDS)
 
 HANDLERS: dict[type[Request[Any]], Handler] = {
     ListNamespaces: namespaces.list_namespaces,
@@ -108,6 +136,9 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     ScheduleStatus: carrying_out.schedule_status,
     AddBridge: vlans.add_bridge,
     RemoveBridge: vlans.remove_bridge,
+    ListBridges: bridges.list_bridges,
+    AddTrunk: bridges.add_trunk,
+    RemoveTrunk: bridges.remove_trunk,
     ListVLANs: vlans.list_vlans,
     AddVLAN: vlans.add_vlan,
     SetVLANRange: vlans.set_vlan_range,
@@ -124,11 +155,18 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     StopVMs: vms.stop_vms,
     KillVMs: vms.kill_vms,
     FlushVMs: vms.flush_vms,
+    AddNet: nets.add_net,
     ConnectNet: nets.connect_net,
     DisconnectNet: nets.disconnect_net,
+    AddQos: qos.add_qos,
+    ClearQos: qos.clear_qos,
     TagVMs: vms.tag_vms,
     ClearTags: vms.clear_tags,
     ShowTop: guests.show_top,
+    SaveVM: saving.save_vm,
+    ListSaves: saving.list_saves,
+    SaveNamespace: saving.save_namespace,
+    ShowSave: saving.show_save,
     AskQEMU: guests.ask_qemu,
     Screenshot: guests.take_screenshot,
     ChangeCDROM: media.change_cdrom,
@@ -139,6 +177,21 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     ListTaps: taps.list_taps,
     CreateTap: taps.create_tap,
     DeleteTap: taps.delete_tap,
+    MirrorTap: mirrors.mirror_tap,
+    ClearMirrors: mirrors.clear_mirrors,
+    RunOnHosts: partial(running.run_on_hosts, _GRAMMAR),
+    SendToHosts: partial(running.send_to_hosts, _GRAMMAR),
+    ListCaptures: captures.list_captures,
+    CaptureVM: captures.capture_vm,
+    CaptureBridge: captures.capture_bridge,
+    SetSnaplen: captures.set_snaplen,
+    SetFilter: captures.set_filter,
+    EndVMCaptures: captures.end_vm_captures,
+    EndBridgeCaptures: captures.end_bridge_captures,
+    ClearCaptures: captures.clear_captures,
+    CreateDisk: disks.create_disk,
+    SnapshotDisk: disks.snapshot_disk,
+    ShowDisk: disks.show_disk,
     ListFiles: files.list_files,
     PutFile: files.put_file,
     GetFile: files.get_file,

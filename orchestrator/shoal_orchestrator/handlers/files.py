@@ -9,7 +9,14 @@ from shoal.messages.files import DeleteFile, FileAnswer, Files, GetFile, ListFil
 from shoal_orchestrator.clock import now_text
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import FileRecord
-from shoal_orchestrator.core.stored_files import check_free, file_named, listing, users_of
+from shoal_orchestrator.core.stored_files import (
+    check_free,
+    file_named,
+    files_matching,
+    is_pattern,
+    listing,
+    users_of,
+)
 from shoal_orchestrator.handlers.paging import page
 from shoal_orchestrator.leader import Call, Leader
 
@@ -60,13 +67,20 @@ async def get_file(leader: Leader, _: str, request: GetFile, __: Call) -> FileAn
 
 
 async def delete_file(leader: Leader, _: str, request: DeleteFile, call: Call) -> Done:
-    """Forget a name, and its content where no VM has it."""
-    record = file_named(leader.model.files, request.name)
+    """Forget a name, or all that a pattern means, and the content that no VM has."""
+    files = leader.model.files
+    several = is_pattern(request.name)
+    records = files_matching(files, request.name) if several else [file_named(files, request.name)]
     changes = Changes()
-    changes.delete(record)
-    users = users_of(leader.model, record.digest)
-    kept = f"VMs that have this file: {users}; its content is kept until they are flushed"
-    reply = Done(notes=(kept,) if users else ())
+    changes.delete(*records)
+    notes = [f"deleted {len(records)} file{'s' * (len(records) > 1)}"] if several else []
+    notes += [
+        f"VMs that have {record.name}: {users}; its content is kept until they are flushed"
+        for record in records
+        if (users := users_of(leader.model, record.digest))
+    ]
+    reply = Done(notes=tuple(notes))
     await call.commit(changes, reply)
-    await leader.shelf.release(record.digest)
+    for digest in {record.digest for record in records}:
+        await leader.shelf.release(digest)
     return reply

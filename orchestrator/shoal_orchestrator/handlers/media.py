@@ -37,16 +37,18 @@ from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.stored_files import file_named
 from shoal_orchestrator.core.targets import ALL
 from shoal_orchestrator.handlers.guests import failure_of, with_guests
+from shoal_orchestrator.handlers.offering import offered
 from shoal_orchestrator.leader import Call, Leader
 
 _AT_ONCE = 64
 
 
-def _medium(leader: Leader, path: str) -> Medium:
+async def _medium(leader: Leader, path: str, call: Call) -> Medium:
     """What a path means: a file of the hosts, or one of the cluster with the content that it has now."""
     name = file_of(path)
     if not name:
         return Medium(path=path)
+    await offered(leader, [name], call)
     return Medium(name=name, digest=file_named(leader.model.files, name).digest)
 
 
@@ -80,7 +82,7 @@ async def _tell(call: Call, changes: Changes, done: list[LaunchRecord], failures
 
 async def change_cdrom(leader: Leader, namespace: str, request: ChangeCDROM, call: Call) -> Changed:
     """Change the medium in running VMs; what was changed is in their configuration from then on."""
-    medium = _medium(leader, request.path)
+    medium = await _medium(leader, request.path, call)
     question = ChangeMedium(instance="", medium=medium, force=request.force)
     return await _change(leader, namespace, request.target, question, call)
 
@@ -122,7 +124,7 @@ def _holding(record: LaunchRecord, medium: Medium | None) -> LaunchRecord:
 
 async def add_hotplug(leader: Leader, namespace: str, request: AddHotplug, call: Call) -> Changed:
     """Plug an image into running VMs."""
-    medium = _medium(leader, request.file)
+    medium = await _medium(leader, request.file, call)
     found, failures = with_guests(leader, namespace, request.target)
     await call.once("`vm hotplug` shows the drives")
     question = PlugDrive(instance="", medium=medium, version=request.version, serial=request.serial)

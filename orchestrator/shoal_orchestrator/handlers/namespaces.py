@@ -21,6 +21,7 @@ from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.clearing import bury_namespace, empty_namespace, remains
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, NamespaceRecord
 from shoal_orchestrator.core.vlans import describe_range
+from shoal_orchestrator.handlers.collecting import end, held
 from shoal_orchestrator.leader import Call, Leader
 
 LOG = structlog.get_logger("shoal.namespaces")
@@ -65,16 +66,23 @@ async def clear_namespace(leader: Leader, _: str, request: ClearNamespace, call:
     names = sorted(leader.model.namespaces) if request.name == "all" else [check_namespace(request.name)]
     if request.name not in ("all", *leader.model.namespaces):
         raise NotFound(f"no such namespace: `{request.name}`; `namespace` lists them")
+    notes = await _end_captures(leader, names, call)
     changes = Changes()
     for name in names:
         changes_of = empty_namespace(leader.model, name)
         changes.writes.update(changes_of.writes)
         changes.tell(*changes_of.events)
     await call.commit(changes)
-    notes: list[str] = []
     for name in names:
         notes.extend(await finish_clearing(leader, name, call))
     return NamespaceCleared(namespaces=tuple(names), notes=tuple(notes))
+
+
+async def _end_captures(leader: Leader, names: list[str], call: Call) -> list[str]:
+    """Captures end first, so that they are whole; what cannot be done now the hosts do when they clear up."""
+    found, failures = await held(leader, names)
+    collected = await end(leader, found, call.progress)
+    return [*collected.notes, *(failure.message for failure in (*failures, *collected.failures))]
 
 
 async def finish_clearing(leader: Leader, name: str, call: Call) -> list[str]:
@@ -109,6 +117,8 @@ async def _finish_later(leader: Leader, name: str) -> None:
 
 async def resume_clearing(leader: Leader, name: str) -> None:
     """Go on with a namespace that a predecessor began to clear."""
+    found, _ = await held(leader, [name])
+    await end(leader, found, lambda *_: None)
     await _finish_later(leader, name)
 
 

@@ -5,7 +5,11 @@ Refuses to know what the content is, and never holds it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from shoal.core.files import check_file
+from shoal.core.saved_machine import SavedMachine
 from shoal.errors import Unavailable
 from shoal.messages.host_requests import Content
 from shoal_orchestrator.clock import now_text
@@ -15,20 +19,45 @@ from shoal_orchestrator.core.stored_files import check_free
 from shoal_orchestrator.leader import Leader
 
 
-async def name_content(leader: Leader, name: str, content: Content) -> None:
-    """Give content a name among the cluster's files; what had it before loses it.
+class Named(NamedTuple):
+    """Content and the name that it is to have; `machine` for a saved state."""
 
-    Conflict when the name is that of a directory, Unavailable when the content is gone again.
+    name: str
+    content: Content
+    machine: SavedMachine | None = None
+
+
+async def name_content(leader: Leader, name: str, content: Content) -> None:
+    """Give content a name among the cluster's files; see `name_contents`."""
+    await name_contents(leader, [Named(name, content)])
+
+
+async def name_contents(leader: Leader, wanted: Sequence[Named]) -> None:
+    """Give each content its name among the cluster's files, all or none; what had a name before loses it.
+
+    Conflict when a name is that of a directory, Unavailable when content is gone again.
     """
-    name = check_file(name)
     files = leader.model.files
     async with leader.shelf.lock:
-        check_free(files, name, content.digest, replace=True)
-        if not await leader.shelf.holds(content.digest, content.size):
-            raise Unavailable(f"the content for `{name}` is not in the file store any more; try again")
-        before = files.get(name)
+        for name, content, _ in wanted:
+            check_free(files, check_file(name), content.digest, replace=True)
+            if not await leader.shelf.holds(content.digest, content.size):
+                raise Unavailable(f"the content for `{name}` is not in the file store any more; try again")
         changes = Changes()
-        changes.put(FileRecord(name=name, digest=content.digest, size=content.size, added=now_text()))
+        lost = set()
+        for name, content, machine in wanted:
+            before = files.get(name)
+            if before is not None and before.digest != content.digest:
+                lost.add(before.digest)
+            changes.put(
+                FileRecord(
+                    name=name,
+                    digest=content.digest,
+                    size=content.size,
+                    added=now_text(),
+                    machine=machine,
+                )
+            )
         await leader.commit(changes)
-    if before is not None and before.digest != content.digest:
-        await leader.shelf.release(before.digest)
+    for digest in lost:
+        await leader.shelf.release(digest)

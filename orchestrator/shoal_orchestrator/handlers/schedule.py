@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from shoal.core.files import files_of
 from shoal.core.ids import token
 from shoal.core.ranges import expand, fold
 from shoal.errors import PlanChanged, Unplaceable
@@ -27,6 +28,7 @@ from shoal_orchestrator.core.placement import Placement
 from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
 from shoal_orchestrator.handlers.carrying_out import carry_out_plan
 from shoal_orchestrator.handlers.configs import saved_config
+from shoal_orchestrator.handlers.offering import offered
 from shoal_orchestrator.handlers.planning import (
     current_plan,
     dry_run_records,
@@ -49,6 +51,8 @@ async def launch_vms(leader: Leader, namespace: str, request: LaunchVMs, call: C
     config = request.spec or (
         saved_config(leader, namespace, request.config) if request.config else record.config
     )
+    await offered(leader, files_of(config), call)
+    record = leader.namespace(namespace)
     entry = launching.new_entry(leader.model, record, request.names, config)
     changes = Changes()
     discarded = dry_run_records(leader, namespace)

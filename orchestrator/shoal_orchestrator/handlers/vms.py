@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -31,7 +32,8 @@ from shoal_orchestrator.core.demand import view_of as host_view
 from shoal_orchestrator.core.observed import View, view
 from shoal_orchestrator.core.restarts import restart_problems
 from shoal_orchestrator.core.targets import ALL, resolve
-from shoal_orchestrator.handlers.paging import page
+from shoal_orchestrator.handlers.collecting import collect
+from shoal_orchestrator.handlers.paging import heavy_page
 from shoal_orchestrator.handlers.planning import limit_of
 from shoal_orchestrator.leader import Call, Leader
 
@@ -44,36 +46,40 @@ def view_of(leader: Leader, record: LaunchRecord) -> View:
         leader.inventory.status(record),
         leader.inventory.state(record.host),
         host.incarnation if host else "",
+        uptime_s=leader.inventory.uptime_s(record),
     )
 
 
 async def list_vms(leader: Leader, namespace: str, request: ListVMs, _: Call) -> VMs:
     """The namespace's VMs, by id, in pages."""
     leader.namespace(namespace)
-    records = sorted(leader.model.launches[namespace].values(), key=lambda record: record.id)
-    shown, last = page(
-        records, int(request.after) if request.after else None, request.limit, key=lambda record: record.id
-    )
-    rows = []
-    for record in shown:
-        seen = view_of(leader, record)
-        rows.append(
-            VMRow(
-                id=record.id,
-                namespace=namespace,
-                name=record.name,
-                host=record.host,
-                state=seen.state,
-                instance=record.instance,
-                uuid=record.uuid,
-                pid=seen.pid,
-                uptime_s=seen.uptime_s,
-                reason=seen.reason,
-                ports=record.ports,
-                config=record.config,
-            )
-        )
+    records = sorted(leader.model.launches[namespace].values(), key=_id)
+    after = int(request.after) if request.after else None
+    found = heavy_page(records, after, request.limit, key=_id, row=partial(_row, leader))
+    rows, last = found
     return VMs(items=tuple(rows), brief=request.summary, next=str(last.id) if last else "")
+
+
+def _id(record: LaunchRecord) -> int:
+    return record.id
+
+
+def _row(leader: Leader, record: LaunchRecord) -> VMRow:
+    seen = view_of(leader, record)
+    return VMRow(
+        id=record.id,
+        namespace=record.namespace,
+        name=record.name,
+        host=record.host,
+        state=seen.state,
+        instance=record.instance,
+        uuid=record.uuid,
+        pid=seen.pid,
+        uptime_s=seen.uptime_s,
+        reason=seen.reason,
+        ports=record.ports,
+        config=record.config,
+    )
 
 
 def targets(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRecord], list[Failure]]:
@@ -195,7 +201,7 @@ async def stop_vms(leader: Leader, namespace: str, request: StopVMs, call: Call)
 async def kill_vms(leader: Leader, namespace: str, request: KillVMs, call: Call) -> Changed:
     """End VMs; they stay known (QUIT) until they are flushed."""
     found, failures = targets(leader, namespace, request.target)
-    return await _power(
+    reply = await _power(
         leader,
         call,
         found,
@@ -205,6 +211,8 @@ async def kill_vms(leader: Leader, namespace: str, request: KillVMs, call: Call)
         everyone=request.target == ALL,
         verb="killing",
     )
+    collected = await collect(leader, {record.host for record in found})
+    return replace(reply, notes=(*reply.notes, *collected.notes))
 
 
 async def carry_out(

@@ -241,6 +241,13 @@ class NatsBus:
         await self.close()
 
 
+def _told(error: Exception) -> str:
+    """Why there is no connection, in the system's words: asyncio's own repeat the address."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else error.strerror or str(error)
+    return str(error) or type(error).__name__
+
+
 async def connect(server: str, *, name: str) -> NatsBus:
     """Connect to NATS. Unavailable within two seconds when there is no server."""
     bus = NatsBus(server)

@@ -27,6 +27,8 @@ from shoal.version import version
 
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
+#: set in the environment, it shows the traceback of a fault of the program itself
+_DEBUG = "SHOAL_DEBUG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader has gone: nothing more can be said, not even while Python flushes its files at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_BROKEN_PIPE
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            raise
+        _say(sys.stderr, f"E: shoal itself failed: {type(error).__name__}: {error}")
+        _say(sys.stderr, f"{_DEBUG}=1 shows where; a report of it is welcome")
+        return ShoalError.exit_code
 
 
 async def _run(options: Options, printer: Printer) -> int:

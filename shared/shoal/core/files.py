@@ -20,7 +20,7 @@ NAME_LIMIT = 255
 
 _NAME = re.compile(r"[a-zA-Z0-9\-_.+]+(?:/[a-zA-Z0-9\-_.+]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SINGLE = ("kernel", "initrd", "cdrom")
+_SINGLE = ("kernel", "initrd", "cdrom", "state")
 
 
 def check_file(name: str) -> str:
@@ -100,6 +100,21 @@ def placed(config: VMConfig, paths: Mapping[str, str]) -> VMConfig:
             replace(disk, path=paths[name]) if (name := file_of(disk.path)) else disk for disk in config.disks
         )
     return replace(config, **changes) if changes else config
+
+
+def named_before_suffix(name: str, text: str) -> str:
+    """The name with `text` before its suffix: `a/net.pcap` and `-mm1` are `a/net-mm1.pcap`."""
+    folder, slash, last = name.rpartition("/")
+    stem, dot, suffix = last.rpartition(".")
+    if not stem:
+        return f"{name}{text}"
+    return f"{folder}{slash}{stem}{text}{dot}{suffix}"
+
+
+def partial_name(name: str) -> str:
+    """The name of a capture of which the end is missing: `net.partial.pcap` for `net.pcap` or `net`."""
+    changed = named_before_suffix(name, ".partial")
+    return f"{changed}.pcap" if changed.endswith(".partial") else changed
 
 
 def size_text(size: int) -> str:

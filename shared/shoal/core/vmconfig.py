@@ -45,6 +45,8 @@ class VMConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     initrd: str = ""
     append: tuple[str, ...] = ()
     cdrom: str = ""
+    #: the saved state to go on from, instead of booting
+    state: str = ""
     disks: tuple[DiskSpec, ...] = ()
     cpu: str = "host"
     machine: str = ""

@@ -22,6 +22,7 @@ _NEAREST = 5
 _CLOSE = 0.5
 _COLUMN = 30
 _WIDTH = 110
+_CLAUSE = 20
 
 
 class Help(NamedTuple):
@@ -37,18 +38,24 @@ def help_of(command: type[Request[Any]]) -> Help:
     first, _, rest = (command.__doc__ or "").strip().partition("\n\n")
     body, _, example = dedent(rest).partition("Example:")
     first = " ".join(first.split())
-    return Help(first, body.strip(), example.strip())
+    text = "\n\n".join(part for part in (body.strip(), command.more_help) if part)
+    return Help(first, text, example.strip())
 
 
 def title(patterns: Sequence[Pattern]) -> str:
     """What to call a command in a list: its only pattern, if it is short, else the words that all begin with."""
     if len(patterns) == 1 and len(patterns[0].syntax) < _COLUMN:
         return patterns[0].syntax
+    return " ".join(_shared(patterns) or patterns[0].literals)
+
+
+def _shared(patterns: Sequence[Pattern]) -> tuple[str, ...]:
+    """The words that all of these patterns begin with."""
     shared = patterns[0].literals
     for pattern in patterns[1:]:
         same = [a == b for a, b in zip(shared, pattern.literals, strict=False)]
         shared = shared[: same.index(False) if False in same else len(same)]
-    return " ".join(shared or patterns[0].literals)
+    return shared
 
 
 def topic(patterns: Sequence[Pattern]) -> str:
@@ -97,6 +104,30 @@ def about(commands: Commands, words: Sequence[str]) -> str:
     return "\n\n".join([*parts, *(["\n".join(others)] if others else [])])
 
 
+def of_line(commands: Commands, words: Sequence[str]) -> str:
+    """The help of the command that `words` are, as far as they go, values and all; empty when they are none."""
+    found = {
+        command: patterns
+        for command, patterns in commands.items()
+        if any(_reads(pattern, words) for pattern in patterns)
+    }
+    return "\n\n".join(_full(command, patterns) for command, patterns in found.items())
+
+
+def _reads(pattern: Pattern, words: Sequence[str]) -> bool:
+    count, _, trace = reach(pattern, words)
+    return count == len(words) and trace[0].rank != VALUE
+
+
+def way_on(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...]:
+    """What to tell someone whose `words` are no command: the nearest ones, and what to ask `help` for."""
+    found = nearest(patterns, words)
+    if not found:
+        return ("`help` lists the commands",)
+    topic = " ".join(["help", *_shared([pattern for pattern in patterns if pattern.syntax in found])])
+    return ("the nearest commands:", *(f"  {syntax}" for syntax in found), f"`{topic}` tells more")
+
+
 def nearest(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...]:
     """The patterns that words which are no command come nearest to, as text, best first."""
     if not words:
@@ -134,14 +165,20 @@ def _from_first_word(patterns: Sequence[Pattern], word: str) -> tuple[str, ...]:
 
 
 def _line(patterns: Sequence[Pattern], command: type[Request[Any]]) -> str:
-    return _shortened(f"{title(patterns):<{_COLUMN}} ", help_of(command).summary)
+    name = title(patterns)
+    if any(pattern.syntax != name for pattern in patterns) and len(name) + 4 <= _COLUMN:
+        name += " ..."
+    return _shortened(f"{name:<{_COLUMN}} ", help_of(command).summary)
 
 
 def _shortened(before: str, text: str) -> str:
-    """`before` and as many words of `text` as fit on a line."""
+    """`before` and as much of `text` as fits on a line: up to the end of a clause, else of a word."""
     if len(before) + len(text) <= _WIDTH:
         return before + text
-    return before + text[: _WIDTH - len(before) - 1].rpartition(" ")[0].rstrip(" ,;:(") + " …"
+    fitting = text[: _WIDTH - len(before) - 1]
+    ends = [fitting.rfind(mark) for mark in (": ", "; ", ", ", " (", " ")]
+    end = next(end for end in (*(end for end in ends if end >= _CLAUSE), len(fitting)))
+    return before + fitting[:end].rstrip(" ,;:(") + " …"
 
 
 def _begins(patterns: Sequence[Pattern], words: Sequence[str]) -> bool:

@@ -81,9 +81,9 @@ class Grammar:
         """How to read these words; `line` is what the user typed, for the error. Raises UsageError."""
         found = self._match(words, 0)
         if found is None:
-            nearest = self.nearest(words)
-            details = ("the nearest commands:", *(f"  {syntax}" for syntax in nearest)) if nearest else ()
-            raise UsageError(f"invalid command: `{line.strip() or join(tuple(words))}`", details=details)
+            raise UsageError(
+                f"invalid command: `{line.strip() or join(tuple(words))}`", details=self._way_on(words)
+            )
         return found
 
     def _match(self, words: Sequence[str], depth: int) -> Match | None:
@@ -131,6 +131,9 @@ class Grammar:
         """The commands (as patterns) that words which are no command may have meant, best first; at most five."""
         return explain.nearest([spelling.pattern for spelling in self.spellings], words)
 
+    def _way_on(self, words: Sequence[str]) -> tuple[str, ...]:
+        return explain.way_on([spelling.pattern for spelling in self.spellings], words)
+
     def complete(
         self, words_before: Sequence[str], partial: str, values: Callable[[str], Iterable[str]]
     ) -> list[str]:
@@ -141,15 +144,19 @@ class Grammar:
     def help(self, words: Sequence[str]) -> str:
         """All that is known of the commands that begin with `words`; an overview without words.
 
-        Raises UsageError when there is no such command.
+        A line with values, as it would be typed, is its command. Raises UsageError when there is no such command.
         """
         if not words:
             return explain.overview(self._by_command(self.spellings))
-        for spellings in (self.spellings, self._fallback):
-            text = explain.about(self._by_command(spellings), words)
-            if text:
-                return text
-        raise UsageError(f"no help entry for `{join(tuple(words))}`; `help` lists the commands")
+        for find in (explain.about, explain.of_line):
+            for spellings in (self.spellings, self._fallback):
+                text = find(self._by_command(spellings), words)
+                if text:
+                    return text
+        raise UsageError(
+            f"no help entry for `{join(tuple(words))}`; `help` lists the commands",
+            details=self._way_on(words)[:-1],
+        )
 
     def apropos(self, word: str) -> str:
         """The commands whose spelling or help has `word` in it, a line each."""

@@ -13,6 +13,7 @@ A command is one class, derived from `Request[ReplyType]`. Its class variables s
 `<field:a,b>`          a choice; `[field:a,b]` the same, optional. Choices may be shortened like words
 `<field...>`           one word or more, a tuple; `[field...]` none or more
 `[field?]`             the literal word `field`, or nothing: a boolean
+`field?`               the literal word `field`, which makes the boolean true
 `[on <field>]`         literal words and values that may be left out together
 =====================  ==================================================================================
 """
@@ -39,7 +40,21 @@ class Table(msgspec.Struct, frozen=True):
     ordered: bool = False
 
 
-Display = Table | str
+class HostAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What hosts (a range of names) answered alike: a text, or a table."""
+
+    hosts: str
+    text: str = ""
+    table: Table | None = None
+
+
+class PerHost(msgspec.Struct, frozen=True):
+    """What several hosts answered to the same command."""
+
+    answers: tuple[HostAnswer, ...]
+
+
+Display = Table | str | PerHost
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,6 +114,8 @@ class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_def
     scope: ClassVar[Scope] = "ns"
     words: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[type[Reply]] = Done
+    #: help that follows the docstring's text, where it is made from a table
+    more_help: ClassVar[str] = ""
     #: it only reads: may be repeated freely, needs no id and no stored outcome
     reads: ClassVar[bool] = False
 

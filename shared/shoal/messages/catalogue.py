@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from shoal.messages.base import Request
+from shoal.messages.bridges import AddTrunk, ListBridges, RemoveTrunk
+from shoal.messages.captures import (
+    CaptureBridge,
+    CaptureVM,
+    ClearCaptures,
+    EndBridgeCaptures,
+    EndVMCaptures,
+    ListCaptures,
+    SetFilter,
+    SetSnaplen,
+)
 from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -28,6 +40,9 @@ from shoal.messages.hosts import (
     SetLoad,
 )
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
+from shoal.messages.qos import AddQos, ClearQos
+from shoal.messages.running import RunOnHosts, SendToHosts
+from shoal.messages.saving import ListSaves, SaveNamespace, SaveVM, ShowSave
 from shoal.messages.schedule import (
     DryRun,
     DumpPlan,
@@ -40,7 +55,7 @@ from shoal.messages.schedule import (
     SetQueueing,
     ShowQueue,
 )
-from shoal.messages.taps import CreateTap, DeleteTap, ListTaps
+from shoal.messages.taps import ClearMirrors, CreateTap, DeleteTap, ListTaps, MirrorTap
 from shoal.messages.vlans import (
     AddBridge,
     AddVLAN,
@@ -51,6 +66,7 @@ from shoal.messages.vlans import (
     SetVLANRange,
 )
 from shoal.messages.vms import (
+    AddNet,
     ClearTags,
     ConnectNet,
     DisconnectNet,
@@ -83,6 +99,9 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     ExplainVM,
     AddBridge,
     RemoveBridge,
+    ListBridges,
+    AddTrunk,
+    RemoveTrunk,
     ListVLANs,
     AddVLAN,
     SetVLANRange,
@@ -99,11 +118,18 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     StopVMs,
     KillVMs,
     FlushVMs,
+    AddNet,
     ConnectNet,
     DisconnectNet,
+    AddQos,
+    ClearQos,
     TagVMs,
     ClearTags,
     ShowTop,
+    SaveVM,
+    ListSaves,
+    SaveNamespace,
+    ShowSave,
     AskQEMU,
     Screenshot,
     ChangeCDROM,
@@ -114,10 +140,25 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     ListTaps,
     CreateTap,
     DeleteTap,
+    MirrorTap,
+    ClearMirrors,
+    ListCaptures,
+    CaptureVM,
+    CaptureBridge,
+    SetSnaplen,
+    SetFilter,
+    EndVMCaptures,
+    EndBridgeCaptures,
+    ClearCaptures,
     ListHosts,
     DrainHosts,
     ResumeHosts,
     ListMesh,
+    RunOnHosts,
+    SendToHosts,
+    CreateDisk,
+    SnapshotDisk,
+    ShowDisk,
     ListFiles,
     PutFile,
     GetFile,

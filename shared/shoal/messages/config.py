@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from shoal.core.vmconfig_fields import FIELDS
 from shoal.messages.base import Done, Reply, Request, Said
 
 
 class ConfigureVM(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     """Show the working configuration, or show or set one of its fields.
 
-    Fields: uuid vcpus memory snapshot schedule colocate coschedule networks tags kernel initrd append cdrom
-    disks cpu machine vga serial-ports virtio-ports qemu-append; a prefix will do (net, disk).
+    It is what `vm launch` makes VMs from; VMs that are there keep what they were launched with. A prefix of a
+    field's name will do (net, disk); `clear vm config <field>` sets it back to its default.
+
+    In `networks`, the bridge is one that `ns bridge` made, else `mega_bridge`, which all namespaces share; the
+    VLAN is a name or a number; the driver is QEMU's name of a network card (e1000 unless given). The fields:
 
     Example: vm config networks foo,LAN
     """
@@ -19,6 +23,9 @@ class ConfigureVM(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     noun: ClassVar[str] = "vm"
     verb: ClassVar[str] = "config"
     words: ClassVar[tuple[str, ...]] = ("vm config", "vm config <field> [values...]")
+    more_help: ClassVar[str] = "\n".join(
+        f"    {field.name:<14}{field.help}" for field in FIELDS if field.attribute
+    )
     reply: ClassVar[type[Reply]] = Said
 
     field: str = ""

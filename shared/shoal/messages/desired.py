@@ -11,9 +11,11 @@ from typing import Literal
 
 import msgspec
 
+from shoal.core.ifnames import VLANS_PER_KEY, plain_bridge, segment_bridge
 from shoal.core.load import Capacity as Capacity  # noqa: PLC0414 - part of these messages, re-exported for those who read them
 from shoal.core.load import Load as Load  # noqa: PLC0414 - part of these messages, re-exported for those who read them
 from shoal.core.load import Quota as Quota  # noqa: PLC0414 - part of these messages, re-exported for those who read them
+from shoal.core.qos import Qos
 from shoal.core.vmconfig import VMConfig
 
 #: what a VM should be: created and waiting, running, not running (but known), forgotten
@@ -26,7 +28,8 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One interface of a VM, resolved: no choice is left to the worker.
 
     `vni` 0 is a plain bridge, which is not stretched over hosts. `segment` names the Linux bridge and `tap` the
-    interface on the host (at most 15 characters). `vlan` 0 means disconnected.
+    interface on the host (at most 15 characters). `vlan` 0 means disconnected. `qos` hampers what goes to the guest.
+    `mirror` is another tap of the host: all that passes through that one is copied to this interface.
     """
 
     bridge: str
@@ -37,6 +40,8 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tap: str
     mac: str
     driver: str
+    qos: Qos = Qos()
+    mirror: str = ""
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +86,11 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class TapRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tap of the host itself in a VLAN: `shoal.tap.<host>.<ns>.<tap>`. `ip` is `address/prefix` or empty."""
+    """A tap of the host itself in a VLAN: `shoal.tap.<host>.<ns>.<tap>`. `ip` is `address/prefix` or empty.
+
+    `mirror`: see Port. With `trunk` it is no tap but an uplink: `tap` is an interface of the host's own, and carries the
+    VLANs `vlans` of the bridge; `key` is the bridge's, -1 for a plain one.
+    """
 
     namespace: str
     tap: str
@@ -95,7 +104,20 @@ class TapRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     segment: str
     ip: str = ""
     dhcp: bool = False
+    mirror: str = ""
+    trunk: bool = False
+    key: int = -1
+    vlans: tuple[int, ...] = ()
     removed: bool = False
+
+    def trunked(self) -> dict[int, tuple[int, str]]:
+        """The VLANs that an uplink carries: VLAN → its VNI (0 on a plain bridge) and its Linux bridge."""
+        if not self.trunk:
+            return {}
+        if self.key < 0:
+            return {vlan: (0, plain_bridge(self.bridge, vlan)) for vlan in self.vlans}
+        vnis = {vlan: self.key * VLANS_PER_KEY + vlan for vlan in self.vlans}
+        return {vlan: (vni, segment_bridge(vni)) for vlan, vni in vnis.items()}
 
 
 Desired = LaunchRecord | SegmentRecord | TapRecord
@@ -105,7 +127,8 @@ class VMStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a worker sees of one VM. `revision` is the highest of its record that has been carried out.
 
     `reason` explains ERROR, and BUILDING while it waits for something. `uptime_s` counts from the last resume.
-    An orphan (no record wants it) is reported with `orphan`.
+    An orphan (no record wants it) is reported with `orphan`. `trouble` is what the kernel refuses of the links that
+    its record asks for, whatever its state.
     """
 
     namespace: str
@@ -118,6 +141,7 @@ class VMStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uptime_s: float = 0.0
     orphan: bool = False
     gone: bool = False
+    trouble: str = ""
 
 
 class TapStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -142,7 +166,10 @@ class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What changed on a host, gathered for up to 50 ms. `number` counts up from 1 in each session: gaps show."""
+    """What changed on a host, gathered for up to 50 ms. `number` counts up from 1 in each session: gaps show.
+
+    `ended_captures` wait to be collected now.
+    """
 
     host: str
     session: str
@@ -150,6 +177,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vms: tuple[VMStatus, ...] = ()
     taps: tuple[TapStatus, ...] = ()
     segments: tuple[SegmentStatus, ...] = ()
+    ended_captures: int = 0
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -178,7 +206,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A host's pulse, once a second. `foreign` is the load of domains that are not Shoal's.
 
     `stored` counts the desired records that the worker holds and `sequence` is the highest of their stream
-    sequences. `limit` is the most that may be promised here, by the worker's settings. `seen` is the (store id, epoch) that its last acknowledgement bore. `underlay` is the address that
+    sequences. `captures` are those that the host has, `ended_captures` of them wait to be collected. `limit` is the most that may be promised here, by the worker's settings. `seen` is the (store id, epoch) that its last acknowledgement bore. `underlay` is the address that
     tunnels end at.
     """
 
@@ -204,6 +232,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int = 0
     seen_store: str = ""
     seen_epoch: int = 0
+    captures: int = 0
+    ended_captures: int = 0
 
 
 class HeartbeatAck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

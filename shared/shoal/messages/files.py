@@ -108,7 +108,12 @@ class GetFile(Request[FileAnswer], frozen=True, kw_only=True, omit_defaults=True
 
 
 class DeleteFile(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
-    """Delete a file of the cluster; VMs that were launched with it keep its content."""
+    """Delete a file of the cluster; VMs that were launched with it keep its content.
+
+    `*`, `?` and `[…]` mean several: the files that match, and all that is in directories that match.
+
+    Example: file delete captures/*.pcap
+    """
 
     noun: ClassVar[str] = "file"
     verb: ClassVar[str] = "delete"

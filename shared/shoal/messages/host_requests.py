@@ -10,6 +10,8 @@ from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
+from shoal.core.saved_machine import SavedMachine
+
 A_co = TypeVar("A_co", bound=msgspec.Struct, covariant=True)
 
 
@@ -62,6 +64,24 @@ class TakeScreenshot(HostRequest[Content], frozen=True, kw_only=True, omit_defau
     path: str = ""
 
 
+class SavedContent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a guest was saved to, in the file store: its state, and its disks in order."""
+
+    machine: SavedMachine
+    state: Content
+    disks: tuple[Content, ...] = ()
+
+
+class SaveGuest(HostRequest[SavedContent], frozen=True, kw_only=True, omit_defaults=True):
+    """Put a guest's memory, devices and disks into the file store. It is paused for it, and goes on if it is to run."""
+
+    verb: ClassVar[str] = "save"
+    answer: ClassVar[type[msgspec.Struct]] = SavedContent
+
+    instance: str
+    label: str = ""
+
+
 class Medium(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An image: `path` on the host, or the cluster's file `name` with this `digest` (SHA-256)."""
 
@@ -101,6 +121,21 @@ class UnplugDrives(HostRequest[Text], frozen=True, kw_only=True, omit_defaults=T
 
     instance: str
     number: int | None = None
+
+
+class AttachInterface(HostRequest[Text], frozen=True, kw_only=True, omit_defaults=True):
+    """Plug an interface with this MAC address and model into a running guest, on a tap that is there.
+
+    Nothing happens if the guest has it.
+    """
+
+    verb: ClassVar[str] = "attach-interface"
+    answer: ClassVar[type[msgspec.Struct]] = Text
+
+    instance: str
+    tap: str
+    mac: str
+    driver: str
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -158,3 +193,21 @@ class MeasureGuests(HostRequest[Usages], frozen=True, kw_only=True, omit_default
 
     instances: tuple[str, ...]
     duration_s: float = 1.0
+
+
+class RunProgram(HostRequest[Text], frozen=True, kw_only=True, omit_defaults=True):
+    """Run a program of the host, where its worker's settings allow it, and answer with what it prints."""
+
+    verb: ClassVar[str] = "run-program"
+    answer: ClassVar[type[msgspec.Struct]] = Text
+
+    program: tuple[str, ...]
+
+
+class OfferFile(HostRequest[Content], frozen=True, kw_only=True, omit_defaults=True):
+    """Put a file of the host's files directory into the file store; no digest: there is none of that name."""
+
+    verb: ClassVar[str] = "offer-file"
+    answer: ClassVar[type[msgspec.Struct]] = Content
+
+    name: str

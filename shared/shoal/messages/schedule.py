@@ -243,6 +243,8 @@ class Explained(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class ExplainVM(Request[Explained], frozen=True, kw_only=True, omit_defaults=True):
     """Tell why a VM is on its host, or where a queued one would go, and what speaks against each other host.
 
+    `committed` is what a host's other VMs are promised, by the namespace's load policy; the VM itself is not counted.
+
     Example: ns explain web1
     """
 

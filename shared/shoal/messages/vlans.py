@@ -92,7 +92,8 @@ class ClearVLANs(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
 class AddBridge(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
     """Make a private bridge that spans the namespace's hosts: VXLAN tunnels with a key of its own.
 
-    The same name in another namespace is another bridge.
+    The same name in another namespace is another bridge. VMs get onto it by `vm config networks <bridge>,<vlan>`,
+    the head by `tap create <vlan> bridge <bridge>`.
 
     Example: ns bridge foo
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from textwrap import wrap
 from typing import ClassVar
 
 import msgspec
@@ -125,6 +127,21 @@ class DisconnectNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=T
     index: int
 
 
+class AddNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
+    """Give VMs more interfaces, running or not: `[bridge,]vlan[,mac][,driver]`, as in `vm config networks`.
+
+    Example: vm net add web1 DMZ lan,OPS
+    """
+
+    noun: ClassVar[str] = "vm"
+    verb: ClassVar[str] = "net-add"
+    words: ClassVar[tuple[str, ...]] = ("vm net add <target> <networks...>",)
+    reply: ClassVar[type[Reply]] = Changed
+
+    target: str
+    networks: tuple[str, ...]
+
+
 class TagVMs(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     """Show the tags of VMs, or one of them, or set one.
 
@@ -181,6 +198,10 @@ def _listed(values: list[str]) -> str:
     return "[" + ", ".join(values) + "]"
 
 
+def _tags_text(tags: Mapping[str, str]) -> str:
+    return json.dumps(tags, sort_keys=True, separators=(",", ":"))
+
+
 def _vlan(port: Port) -> str:
     if not port.vlan:
         return "disconnected"
@@ -206,7 +227,7 @@ def _cells(row: VMRow) -> dict[str, str | int]:
         "mac": _listed([p.mac for p in ports]),
         "ip": none,
         "ip6": none,
-        "qos": none,
+        "qos": _listed([f"{i}: {port.qos.text()}" for i, port in enumerate(ports) if port.qos]),
         "qinq": none,
         "bond": "[]",
         "memory": config.memory_mib,
@@ -216,13 +237,13 @@ def _cells(row: VMRow) -> dict[str, str | int]:
         "initrd": config.initrd,
         "kernel": config.kernel,
         "cdrom": config.cdrom,
-        "save": "",
+        "save": config.state,
         "append": _listed(list(config.append)),
         "serial-ports": config.serial_ports,
         "virtio-ports": config.virtio_ports,
         "vnc_port": "",
         "host": row.host,
-        "tags": json.dumps(tags, sort_keys=True, separators=(",", ":")),
+        "tags": _tags_text(tags) if tags else "{}",
         "namespace": row.namespace,
         "instance": row.instance,
         "reason": row.reason,
@@ -250,12 +271,17 @@ class VMs(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class ListVMs(Request[VMs], frozen=True, kw_only=True, omit_defaults=True):
     """Show the namespace's VMs: state, host, networks, configuration.
 
+    `.columns` chooses columns and `.filter` rows; namespace, instance and reason are shown where they are named.
+
     Example: .columns name,state,host vm info
     """
 
     noun: ClassVar[str] = "vm"
     verb: ClassVar[str] = "info"
     words: ClassVar[tuple[str, ...]] = ("vm info [summary?]",)
+    more_help: ClassVar[str] = "\n".join(
+        ["The columns:", "", *(f"    {line}" for line in wrap(" ".join(VM_COLUMNS), 90))]
+    )
     reply: ClassVar[type[Reply]] = VMs
     reads: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Answers about what is put into running guests: CD-ROM images, USB drives.
+"""Answers about what is put into running guests: CD-ROM images, USB drives, interfaces.
 
 Refuses to know the bus. An image is a file of the host, or content of the cluster's that is fetched first.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from shoal.core.files import size_text
 from shoal.errors import NotFound, Refused
 from shoal.messages.host_requests import (
+    AttachInterface,
     ChangeMedium,
     Drive,
     Drives,
@@ -23,19 +24,26 @@ from shoal.messages.host_requests import (
 from shoal_worker.answering import Told
 from shoal_worker.answers.desk import Desk
 from shoal_worker.file_cache import CacheError
-from shoal_worker.hypervisor import HypervisorError
+from shoal_worker.hypervisor import GuestNic, HypervisorError
 
 
 async def change_medium(desk: Desk, request: ChangeMedium, told: Told) -> Text:
     """Change, or take out, what is in the CD-ROM drive."""
-    path = await _image(desk, request.medium, told) if request.medium is not None else ""
+    path = await located(desk, request.medium, told) if request.medium is not None else ""
     await desk.access.change_cdrom(request.instance, path, force=request.force)
+    return Text()
+
+
+async def attach_interface(desk: Desk, request: AttachInterface, _: Told) -> Text:
+    """Plug an interface in."""
+    nic = GuestNic(tap=request.tap, mac=request.mac, driver=request.driver)
+    await desk.access.attach_nic(request.instance, nic)
     return Text()
 
 
 async def plug_drive(desk: Desk, request: PlugDrive, told: Told) -> Text:
     """Plug a drive in; its number is the answer."""
-    path = await _image(desk, request.medium, told)
+    path = await located(desk, request.medium, told)
     return Text(text=str(await desk.access.plug(request.instance, path, request.version, request.serial)))
 
 
@@ -66,7 +74,7 @@ async def list_drives(desk: Desk, request: ListDrives, _: Told) -> Drives:
     return Drives(items=tuple(found))
 
 
-async def _image(desk: Desk, medium: Medium, told: Told) -> str:
+async def located(desk: Desk, medium: Medium, told: Told) -> str:
     """Where the image is on this host."""
     if not medium.digest:
         if not await asyncio.to_thread(Path(medium.path).is_file):

@@ -220,6 +220,8 @@ def _vnis(record: Desired) -> set[int]:
     """The VNIs that a record of this host names."""
     if is_tombstone(record) or isinstance(record, SegmentRecord):
         return set()
+    if isinstance(record, TapRecord) and record.trunk:
+        return {vni for vni, _ in record.trunked().values() if vni}
     if isinstance(record, TapRecord):
         return {record.vni} if record.vni else set()
     return {port.vni for port in record.ports if port.vni and port.vlan}

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from shoal.messages.desired import Load
-from shoal_worker.hypervisor import GuestSpec
+from shoal_worker.hypervisor import GuestNic, GuestSpec
 
 #: the XML namespace of our element in a domain's metadata; it is a name, not an address
 METADATA_URI = "urn:shoal:guest:1"
@@ -45,12 +45,16 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host adds to a guest's own specification. `folder` (absolute) takes its sockets and logs."""
+    """What the host adds to a guest's own specification. `folder` (absolute) takes its sockets and logs.
+
+    `drive` asks for a CD-ROM drive, with or without a medium.
+    """
 
     accelerator: AcceleratorKind
     emulator: str
     folder: str
     disks: tuple[Disk, ...] = ()
+    drive: bool = False
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +113,7 @@ def domain_xml(spec: GuestSpec, around: Surroundings) -> str:
     devices = ET.SubElement(root, "devices")
     _text(devices, "emulator", around.emulator)
     _add_disks(devices, spec, around)
-    _add_nics(devices, spec)
+    devices.extend(_nic(nic) for nic in spec.nics)
     _add_ports(devices, spec, around)
     _add_comforts(devices, spec)
     if config.qemu_append:
@@ -175,10 +179,11 @@ def _add_disks(devices: ET.Element, spec: GuestSpec, around: Surroundings) -> No
         ET.SubElement(disk, "source", file=item.chain[0].path)
         _add_backing(disk, item.chain[1:])
         target(disk, item.driver or plain)
-    if config.cdrom:
+    if config.cdrom or around.drive:
         disk = ET.SubElement(devices, "disk", type="file", device="cdrom")
         ET.SubElement(disk, "driver", name="qemu", type="raw")
-        ET.SubElement(disk, "source", file=config.cdrom)
+        if config.cdrom:
+            ET.SubElement(disk, "source", file=config.cdrom)
         target(disk, plain)
         ET.SubElement(disk, "readonly")
 
@@ -201,17 +206,22 @@ def _device_name(prefix: str, number: int) -> str:
     return prefix + letters
 
 
-def _add_nics(devices: ET.Element, spec: GuestSpec) -> None:
-    for nic in spec.nics:
-        interface = ET.SubElement(devices, "interface", type="ethernet")
-        ET.SubElement(interface, "mac", address=nic.mac)
-        # The tap was made and put into its bridge by the network adapter; libvirt must not touch it.
-        ET.SubElement(interface, "target", dev=nic.tap, managed="no")
-        ET.SubElement(interface, "model", type=_NIC_MODELS.get(nic.driver, nic.driver))
-        if nic.mtu:
-            ET.SubElement(interface, "mtu", size=str(nic.mtu))
-        # Booting from the network would cost seconds at every start.
-        ET.SubElement(interface, "rom", enabled="no")
+def nic_xml(nic: GuestNic) -> str:
+    """Write one interface, to be plugged into a running domain."""
+    return ET.tostring(_nic(nic), encoding="unicode")
+
+
+def _nic(nic: GuestNic) -> ET.Element:
+    interface = ET.Element("interface", type="ethernet")
+    ET.SubElement(interface, "mac", address=nic.mac)
+    # The tap was made and put into its bridge by the network adapter; libvirt must not touch it.
+    ET.SubElement(interface, "target", dev=nic.tap, managed="no")
+    ET.SubElement(interface, "model", type=_NIC_MODELS.get(nic.driver, nic.driver))
+    if nic.mtu:
+        ET.SubElement(interface, "mtu", size=str(nic.mtu))
+    # Booting from the network would cost seconds at every start.
+    ET.SubElement(interface, "rom", enabled="no")
+    return interface
 
 
 def _add_ports(devices: ET.Element, spec: GuestSpec, around: Surroundings) -> None:

@@ -1,4 +1,4 @@
-"""Writes and reads the media of a running guest in libvirt's XML: its CD-ROM drive, USB drives plugged in later.
+"""Writes and reads what is plugged into a running guest, in libvirt's XML: CD-ROM, USB drives, interfaces.
 
 This module refuses to know libvirt's calls and files. The elements are those of libvirt's "Domain XML format"
 (formatdomain.html). A USB drive of ours bears its number and USB version in its alias.
@@ -35,6 +35,12 @@ def cdrom_xml(domain: str, path: str) -> str | None:
             ET.SubElement(disk, "source", file=path)
         return ET.tostring(disk, encoding="unicode")
     return None
+
+
+def has_nic(domain: str, mac: str) -> bool:
+    """Whether a domain has an interface with that MAC address."""
+    found = ET.fromstring(domain).iterfind("devices/interface/mac")  # noqa: S314 - written by libvirt
+    return any(each.get("address", "").lower() == mac.lower() for each in found)
 
 
 def usb_drives(domain: str) -> list[UsbDrive]:

@@ -37,9 +37,10 @@ def vm_status(
     outcome: Outcome | None,
     *,
     reason: str = "",
+    trouble: str = "",
     uptime_s: float = 0,
 ) -> VMStatus:
-    """What a VM of ours is. `reason` tells why its record is not carried out yet, if it is not."""
+    """What a VM of ours is. `reason` tells why its record is not carried out yet, if it is not; `trouble`: see VMStatus."""
     revision = outcome.revision if outcome is not None else 0
     state: State = "BUILDING"
     if outcome is not None:
@@ -59,6 +60,7 @@ def vm_status(
         pid=guest.pid if guest is not None and alive(guest) else 0,
         uptime_s=uptime_s if state == "RUNNING" else 0.0,
         gone=outcome is not None and outcome.gone,
+        trouble=trouble[:_MAX_REASON],
     )
 
 
@@ -79,8 +81,8 @@ def orphan_status(guest: Guest, outcome: Outcome | None, *, uptime_s: float = 0)
     )
 
 
-def tap_status(record: TapRecord, outcome: TapOutcome | None, *, reason: str) -> TapStatus:
-    """What a host tap is; no reason means that it is up."""
+def tap_status(record: TapRecord, outcome: TapOutcome | None, *, reason: str, ip: str = "") -> TapStatus:
+    """What a host tap is; no reason means that it is up. `ip` is the address that it has."""
     gone = outcome is not None and outcome.gone
     up = not record.removed and not reason
     return TapStatus(
@@ -88,7 +90,7 @@ def tap_status(record: TapRecord, outcome: TapOutcome | None, *, reason: str) ->
         tap=record.tap,
         revision=outcome.revision if outcome is not None else 0,
         up=up,
-        ip=record.ip if up else "",
+        ip=ip if up else "",
         reason=reason[:_MAX_REASON],
         gone=gone,
     )

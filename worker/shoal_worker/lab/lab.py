@@ -80,6 +80,7 @@ class _Lab:
                 say(self._summary(), sys.stdout)
                 await cluster.during(asyncio.Event().wait())
             except Stopped as stopped:
+                say("shoal: taking the lab down")
                 if stopped.number == signal.SIGINT and not self._settings.command:
                     return 0
                 return 128 + stopped.number

@@ -105,7 +105,11 @@ def parse(
         words, command = words[:at], tuple(words[at + 1 :])
         if not command:
             raise UsageError("shoal lab: a command is expected after `--`")
-    found = _parser().parse_args(words)
+    found, unknown = _parser().parse_known_args(words)
+    if unknown:
+        raise UsageError(
+            f"shoal {found.verb}: unrecognized arguments: {' '.join(unknown)}; see `shoal {found.verb} --help`"
+        )
     if not 0 <= found.port <= _MAX_PORT:
         raise UsageError(
             f"shoal {found.verb}: no port {found.port}: expected 0 (any free one) to {_MAX_PORT}"
