@@ -19,7 +19,6 @@ The kernel takes at most 15 bytes (IFNAMSIZ, include/uapi/linux/if.h). What can 
 from __future__ import annotations
 
 import base64
-import hashlib
 
 #: IFNAMSIZ without its closing NUL
 MAX_NAME_LENGTH = 15
@@ -45,6 +44,8 @@ _MAX_NIC_INDEX = 99
 
 def _hashed(prefix: str, *parts: str, suffix: str = "") -> str:
     """`prefix`, as much of a hash over `parts` as fits, `suffix`. Parts are kept apart by a NUL, which no name holds."""
+    import hashlib  # noqa: PLC0415  # 5 ms and more, which a prompt that names no interface need not spend
+
     digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=10, person=b"shoal-ifname").digest()
     text = base64.b32encode(digest).decode().lower()
     return prefix + text[: MAX_NAME_LENGTH - len(prefix) - len(suffix)] + suffix
