@@ -2,57 +2,23 @@
 
 import asyncio
 import hashlib
-import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.system.lab_rig import laboratory
 
-import shoal
 from shoal.core.vmconfig import VMConfig
-from shoal_worker.guest import MEMORY_MIB, READY_MARKER, command_line, image_in
+from shoal_worker.guest import MEMORY_MIB, READY_MARKER, command_line
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(500)]
-GUEST = Path("/var/cache/shoal/guest")
 BOOT_TIMEOUT_S = 240
-
-
-@pytest.fixture
-def guest_image(need):
-    """The small guest, built once."""
-    need("root and QEMU", os.geteuid() == 0 and bool(shutil.which("qemu-system-x86_64")))
-    subprocess.run([sys.executable, "-m", "shoal_worker.guest", "build"], check=True, capture_output=True)
-    image = image_in(GUEST)
-    assert image is not None
-    return image
 
 
 async def test_a_guest_boots_from_the_store(guest_image, tmp_path_factory):
     """What was put is what boots: in the worker's cache under its digest, once for two guests, gone from nobody."""
     folder = Path(tmp_path_factory.mktemp("lab"))  # short: sockets of guests are below it
-    state, out = folder / "state", folder / "lab.out"
-    with out.open("wb") as sink:
-        lab = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "shoal_worker.lab", "lab"),
-                *("--hosts", "1", "--accelerator", "tcg", "--state", str(state)),
-            ],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        async with asyncio.timeout(180):
-            while "Ctrl-C here" not in out.read_text():
-                assert lab.poll() is None, out.read_text()
-                await asyncio.sleep(0.1)
-        async with shoal.connect(json.loads((state / "lab.json").read_text())["url"]) as client:
-            await boot(client, guest_image, state)
-    finally:
-        lab.terminate()
-        lab.wait(60)
+    async with laboratory(folder, 1) as (state, client):
+        await boot(client, guest_image, state)
 
 
 async def boot(client, image, state):

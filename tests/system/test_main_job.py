@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.system import capture_checks
+from tests.system.lab_rig import Lab
 
 import shoal
 from shoal.core.vmconfig import NetSpec, VMConfig
@@ -19,12 +18,11 @@ from shoal.messages.schedule import ScheduleStatus
 from shoal.messages.taps import CreateTap
 from shoal.messages.vlans import AddBridge
 from shoal.messages.vms import ConnectNet, DisconnectNet
-from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line, image_in
+from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line
 from shoal_worker.guest.console import serial_console
 from shoal_worker.lab.layout import enter
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
-GUEST = Path("/var/cache/shoal/guest")
 SHARED = ("10.0.0.1", "10.0.0.2")
 BOOT_TIMEOUT_S = 240
 
@@ -42,30 +40,15 @@ def command_lines():
     return lines
 
 
-class Lab:
-    """A laboratory as a process of its own, as a person starts it."""
+class MainLab(Lab):
+    """A laboratory of two hosts, and what this test looks at in it."""
 
     def __init__(self, state):
-        self.state = state
+        super().__init__(state, 2)
         self.restarted = []
-        with (state.parent / "lab.out").open("wb") as out:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "shoal_worker.lab", "lab"),
-                    *("--hosts", "2", "--accelerator", "tcg", "--state", str(state)),
-                ],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
 
     def read(self, name):
         return json.loads((self.state / name).read_text())
-
-    async def ready(self):
-        """Wait until the lab has said that it is up."""
-        while "Ctrl-C here" not in (self.state.parent / "lab.out").read_text():
-            assert self.process.poll() is None, (self.state.parent / "lab.out").read_text()
-            await asyncio.sleep(0.1)
 
     def guest(self, row):
         """The folder of a guest's serial line."""
@@ -83,28 +66,14 @@ class Lab:
         return next(p for p in processes if p["role"] == "worker" and p["host"] == host)
 
 
-@pytest.fixture(scope="module")
-def guest_image(request):
-    """The small guest, built once."""
-    if os.geteuid() != 0 or not shutil.which("qemu-system-x86_64"):
-        if request.config.getoption("--strict-env"):
-            pytest.fail("root and QEMU are needed, and --strict-env allows no skips")
-        pytest.skip("root and QEMU are needed")
-    run(sys.executable, "-m", "shoal_worker.guest", "build")
-    image = image_in(GUEST)
-    assert image is not None
-    return image
-
-
 @contextlib.asynccontextmanager
 async def laboratory(tmp_path_factory):
     """A lab, a client, and at the end nothing."""
     folder = Path(tmp_path_factory.mktemp("lab"))
-    lab = Lab(folder / "state")
+    lab = MainLab(folder / "state")
     try:
-        async with asyncio.timeout(180):
-            await lab.ready()
-        async with shoal.connect(lab.read("lab.json")["url"]) as client:
+        await lab.ready()
+        async with shoal.connect(lab.url) as client:
             yield lab, client
     finally:
         lab.process.terminate()

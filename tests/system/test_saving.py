@@ -3,69 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.system.lab_rig import laboratory
 
-import shoal
 from shoal.core.vmconfig import DiskSpec, NetSpec, VMConfig
 from shoal.errors import InvalidRequest
 from shoal.messages.disks import CreateDisk, ShowDisk
 from shoal.messages.saving import ListSaves, SaveNamespace, SaveVM, ShowSave
 from shoal.messages.vlans import AddBridge
 from shoal.testing.cluster import environment
-from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, GuestImage, command_line, image_in
+from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, GuestImage, command_line
 from shoal_worker.guest.console import serial_console
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
-GUEST = Path("/var/cache/shoal/guest")
 BOOT_TIMEOUT_S = 300
 HOSTS = ("mm1", "mm2")
-
-
-@pytest.fixture
-def guest_image(need: Callable[[str, bool], None]) -> GuestImage:
-    """The small guest, built once."""
-    need("root and QEMU", os.geteuid() == 0 and bool(shutil.which("qemu-system-x86_64")))
-    subprocess.run([sys.executable, "-m", "shoal_worker.guest", "build"], check=True, capture_output=True)
-    image = image_in(GUEST)
-    assert image is not None
-    return image
-
-
-@contextlib.asynccontextmanager
-async def laboratory(folder: Path) -> AsyncIterator[tuple[Path, Any]]:
-    """A lab of two hosts, and a client of it; at the end nothing."""
-    state, out = folder / "state", folder / "lab.out"
-    with out.open("wb") as sink:
-        lab = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "shoal_worker.lab", "lab"),
-                *("--hosts", str(len(HOSTS)), "--accelerator", "tcg", "--state", str(state)),
-            ],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        async with asyncio.timeout(180):
-            while "Ctrl-C here" not in out.read_text():
-                assert lab.poll() is None, out.read_text()
-                await asyncio.sleep(0.1)
-        async with shoal.connect(json.loads((state / "lab.json").read_text())["url"]) as client:
-            yield state, client
-    finally:
-        lab.terminate()
-        lab.wait(60)
 
 
 def config(image: GuestImage, name: str, address: str, host: str) -> VMConfig:
@@ -124,7 +84,7 @@ class Red:
 async def test_saved_guests_go_on(guest_image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A saved guest runs on; killed, it goes on from then under another name on another host; so does a namespace."""
     folder = Path(tmp_path_factory.mktemp("lab"))  # short: sockets of guests are below it
-    async with laboratory(folder) as (state, client):
+    async with laboratory(folder, len(HOSTS)) as (state, client):
         red = Red(state, client)
         await red.ns.create()
         await red.ns.call(AddBridge(bridge="lan"))

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from shoal.errors import ShoalError, UsageError
+from shoal.errors import ShoalError
 from shoal_worker.lab.lab import run_lab
 from shoal_worker.lab.settings import LabSettings, parse
 from shoal_worker.lab.up import run_up
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = parse(sys.argv[1:] if arguments is None else arguments, root=os.geteuid() == 0)
         return run_lab(settings) if isinstance(settings, LabSettings) else run_up(settings)
     except ShoalError as error:
-        # what is wrong with the call names the program itself
-        program = "" if isinstance(error, UsageError) else "shoal: "
+        # what is wrong with the options names the program itself
+        program = "" if error.message.startswith("shoal ") else "shoal: "
         sys.stderr.write("".join(f"{line}\n" for line in (f"{program}{error.message}", *error.details)))
         return error.exit_code
     except KeyboardInterrupt:  # before the event loop took over the signals
