@@ -42,6 +42,8 @@ check: setup  ## ruff, mypy, import contracts
 bench: setup  ## measure, and write the tables of docs/performance.md
 	@$(BIN)/python benchmarks/schedule.py --write docs/performance.md
 	@$(BIN)/python benchmarks/names.py
+	@$(BIN)/python benchmarks/prompt.py
+	@$(BIN)/python benchmarks/launch.py
 
 docs: setup  ## write the pages that are generated from the code
 	@$(BIN)/python -m shoal.cli.reference > docs/commands.md
