@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -34,17 +35,25 @@ def send(text):
         return there.getsockname()[1]
 
 
+async def written(recording, text):
+    """Wait until tcpdump has taken a packet with that text from the kernel, which takes a moment."""
+    async with asyncio.timeout(DEADLINE_S):
+        while text not in Path(recording.path).read_bytes():  # the file tells nobody
+            await asyncio.sleep(0.01)
+
+
 async def content(recorder, recording):
     return b"".join([part async for part in recorder.read(recording)])
 
 
 async def test_what_passes_is_in_the_file_when_it_ends(recorder):
-    """A packet sent just before the end is in the file; one sent before the start or after the end is not."""
+    """A packet is in the file while tcpdump goes on, and after it; one sent before the start or after the end is not."""
     send(b"too early")
     recording = await recorder.start("k", "lo", expression="udp")
     try:
         assert recorder.runs(recording)
         send(b"just in time")
+        await written(recording, b"just in time")
     finally:
         said = await recorder.end(recording)
     send(b"too late")
@@ -63,6 +72,7 @@ async def test_filter_and_snaplen_bound_what_is_kept(recorder):
     recording = await recorder.start("k", "lo", snaplen=60, expression="udp and not port 9")
     try:
         port = send(b"x" * 500)
+        await written(recording, b"xxx")
     finally:
         await recorder.end(recording)
     body = await content(recorder, recording)

@@ -78,7 +78,7 @@ class TcpdumpRecorder:
 
     def _spawn(self, log: Path, interface: str, path: str, snaplen: int, expression: str) -> int:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Immediate mode: what has passed the interface is in the file when tcpdump is told to end.
+        # Immediate mode: what passes the interface is in the file a moment later, and seldom lost at the end.
         argv = [_PROGRAM, "-Z", "root", "-U", "--immediate-mode", "-n", "-i", interface, "-w", path]
         argv += ["-s", str(snaplen)] if snaplen else []
         argv += ["--", expression] if expression else []
