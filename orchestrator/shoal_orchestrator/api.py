@@ -36,7 +36,7 @@ Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
 
 def _headers(error: ShoalError) -> dict[str, str]:
     return {
-        "Nats-Service-Error": error.message.replace("\n", " "),
+        "Nats-Service-Error": " ".join(error.message.split()),
         "Nats-Service-Error-Code": str(error.code),
     }
 
@@ -83,7 +83,7 @@ class Api:
             encoding = codec.encoding_of(message.body)
             request = self._read(command, message, encoding)
             reply = await self._answer(request, message, encoding)
-            await self._reply(message, codec.encode(reply, encoding), None)
+            await self._reply(message, codec.fitting(codec.encode(reply, encoding)), None)
         except ShoalError as error:
             await self._reply(message, codec.encode(codec.failure_of(error), encoding), error)
         except Exception:

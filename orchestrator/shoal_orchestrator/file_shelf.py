@@ -24,14 +24,17 @@ SWEEP_S = 600.0
 
 
 class FileShelf:
-    """Content by digest, and a lock: a name is given to content only while nobody removes it."""
+    """Content by digest, and a lock: a name is given to content only while nobody removes it.
+
+    Who waits for content that hosts put there does so in `awaiting`, until it has its name.
+    """
 
     def __init__(self, blobs: BlobStore, model: Model) -> None:
         self._blobs = blobs
         self._model = model
         self._stale: set[str] = set()
         self._unfinished: dict[str, int] = {}
-        self._keeping: list[set[str]] = []
+        self._coming = 0
         self.lock = asyncio.Lock()
 
     async def holds(self, digest: str, size: int) -> bool:
@@ -50,23 +53,24 @@ class FileShelf:
         return Content(digest=digest, size=len(body))
 
     @contextlib.contextmanager
-    def keeping(self) -> Iterator[set[str]]:
-        """A set; the content whose digest is put into it is not removed meanwhile, although it has no name yet."""
-        kept: set[str] = set()
-        self._keeping.append(kept)
-        try:
-            yield kept
-        finally:
-            self._keeping = [each for each in self._keeping if each is not kept]
+    def awaiting(self) -> Iterator[None]:
+        """Nothing is removed meanwhile: hosts put content there, or count on what is there, and it has no name yet.
 
-    def _needed(self) -> set[str]:
-        return needed(self._model).union(*self._keeping)
+        Which content that is, nobody knows before they have put all of it there.
+        """
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     async def release(self, digest: str) -> None:
-        """Remove content that a name has just lost, unless something else needs it; a sweep does it if this fails."""
+        """Remove content that a name has just lost, unless something else needs it; what stays a sweep removes."""
         try:
             async with self.lock:
-                if digest not in self._needed():
+                if self._coming:
+                    self._stale.add(digest)
+                elif digest not in needed(self._model):
                     await self._blobs.delete(digest)
         except ShoalError as error:
             LOG.warning("content-not-removed", digest=digest, error=error.message)
@@ -83,11 +87,12 @@ class FileShelf:
     async def sweep(self) -> None:
         """Remove what was not needed the last time and is not now, and sendings that have not gone on since."""
         async with self.lock:
-            stale = set(await self._blobs.digests()) - self._needed()
+            stale = set(await self._blobs.digests()) - needed(self._model)
             for digest in stale & self._stale:
-                await self._blobs.delete(digest)
-                LOG.info("content-removed", digest=digest)
-            self._stale = stale - self._stale
+                if not self._coming:
+                    await self._blobs.delete(digest)
+                    LOG.info("content-removed", digest=digest)
+            self._stale = stale if self._coming else stale - self._stale
         unfinished = {each.upload: each.parts for each in await self._blobs.unfinished()}
         for upload, parts in unfinished.items():
             if self._unfinished.get(upload) == parts:

@@ -30,6 +30,8 @@ from shoal_orchestrator.workers import Workers
 LOG = structlog.get_logger("shoal.leader")
 #: outcomes of requests that are kept
 OUTCOMES = 10_000
+#: characters of an outcome that is kept; quoted once more in its record, it must fit into a message
+MAX_OUTCOME = 400 * 1024
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -163,5 +165,7 @@ class Call:
             if self._slot < 0:
                 self._slot = self._leader.next_slot()
             outcome = msgspec.json.encode(reply).decode() if reply is not None else ""
+            if len(outcome) > MAX_OUTCOME:
+                outcome = ""  # what was changed is stored; a repeat is not answered from here
             changes.put(RequestRecord(id=self._request_id, slot=self._slot, reply=outcome, plan=plan))
         await self._leader.commit(changes)

@@ -17,7 +17,7 @@ import structlog
 from shoal import codec, subjects
 from shoal.bus.protocol import Conflicted, Event, Fenced, StateStream, Stored, Write
 from shoal.core.ids import Ids, token
-from shoal.errors import InvalidRequest, ShoalError, StoreUnavailable, TimedOut
+from shoal.errors import InvalidRequest, Refused, ShoalError, StoreUnavailable, TimedOut
 from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord
 from shoal_orchestrator.core import records
 from shoal_orchestrator.core.changes import Changes
@@ -26,6 +26,8 @@ from shoal_orchestrator.core.model import Model
 LOG = structlog.get_logger("shoal.store")
 #: records in one batch, beside the lease (the server takes 1,000 messages)
 SLICE = 900
+#: a message with its headers may have 1 MiB
+MAX_RECORD_BYTES = 1000 * 1024
 LEASE_INTERVAL_S = 5.0
 RETRY_S = 0.5
 #: how long a batch is tried before the term ends
@@ -77,6 +79,20 @@ def record_kind(subject: str) -> type[msgspec.Struct] | None:
     if kind == "plan" and len(names) == 3:
         return records.PlanRecord if names[2] == "0" else records.PlanChunk
     return _KINDS.get(kind)
+
+
+def _write(subject: str, record: msgspec.Struct | None) -> Write:
+    """A record as it is stored; None is an empty body. Refused when it is too large: its batch would end the term."""
+    if record is None:
+        return Write(subject, b"")
+    shared = isinstance(record, (LaunchRecord, SegmentRecord, TapRecord))
+    body = codec.encode(record, "msgpack" if shared else "json")
+    if len(body) > MAX_RECORD_BYTES:
+        raise Refused(
+            f"cannot store `{subject}`: it has {len(body)} bytes, and at most {MAX_RECORD_BYTES} are stored; "
+            "do it in smaller parts"
+        )
+    return Write(subject, body)
 
 
 class Store:
@@ -145,16 +161,14 @@ class Store:
         self.model.sequences[stored.subject] = stored.sequence
 
     def submit(self, changes: Changes) -> asyncio.Future[None]:
-        """Apply changes to the model now and store them in the next batches; the future is done when they are."""
-        writes, deleted = [], []
+        """Apply changes to the model now and store them in the next batches; the future is done when they are.
+
+        Refused, with nothing applied, when a record is larger than the server takes.
+        """
+        writes = [_write(subject, record) for subject, record in changes.writes.items()]
+        deleted = [subject for subject, record in changes.writes.items() if record is None]
         for subject, record in changes.writes.items():
             self.model.apply(subject, record)
-            if record is None:
-                deleted.append(subject)
-                writes.append(Write(subject, b""))
-                continue
-            shared = isinstance(record, (LaunchRecord, SegmentRecord, TapRecord))
-            writes.append(Write(subject, codec.encode(record, "msgpack" if shared else "json")))
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not writes:
             stored.set_result(None)

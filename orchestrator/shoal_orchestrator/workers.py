@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shoal import codec, subjects
-from shoal.bus.protocol import Bus
+from shoal.bus.protocol import Bus, Message
 from shoal.errors import Refused, ShoalError, TimedOut, Unavailable
 from shoal.messages.base import Failure, Progress
 from shoal.messages.host_requests import HostRequest
@@ -45,21 +45,26 @@ class Workers:
         state = self._inventory.state(host)
         if state != "alive":
             raise Refused(f"cannot ask host {host}: it is {state}; `mesh status` tells when it is back")
-        subject = subjects.host_request(host, request.verb)
         try:
-            async with self._bus.answers(subject, codec.encode(request), silence_s=SILENCE_S) as answers:
-                async for message in answers:
-                    if message.headers.get("Shoal-Status") == "progress":
-                        step = codec.decode(message.body, Progress)
-                        told(step.done, step.total, step.text)
-                        continue
-                    if "Nats-Service-Error-Code" in message.headers:
-                        raise codec.error_of(codec.decode(message.body, Failure))
-                    answer: Any = codec.decode(message.body, request.answer)
-                    return answer  # type: ignore[no-any-return]  # the type that the request names
+            message = await self._answer(host, request, told)
         except (Unavailable, TimedOut) as error:
             raise type(error)(f"the worker of host {host} does not answer `{request.verb}`") from error
-        raise TimedOut(f"the worker of host {host} does not answer `{request.verb}`")
+        # Outside of that: a worker may itself say that something (the file store) is unavailable.
+        if "Nats-Service-Error-Code" in message.headers:
+            raise codec.error_of(codec.decode(message.body, Failure))
+        answer: Any = codec.decode(message.body, request.answer)
+        return answer  # type: ignore[no-any-return]  # the type that the request names
+
+    async def _answer(self, host: str, request: HostRequest[Any], told: Told) -> Message:
+        """The first message that is not about how far it is. TimedOut or Unavailable when there is none."""
+        subject = subjects.host_request(host, request.verb)
+        async with self._bus.answers(subject, codec.encode(request), silence_s=SILENCE_S) as answers:
+            async for message in answers:
+                if message.headers.get("Shoal-Status") != "progress":
+                    return message
+                step = codec.decode(message.body, Progress)
+                told(step.done, step.total, step.text)
+        raise TimedOut(f"no answer to `{subject}`")
 
     async def ask_all(
         self, hosts: Iterable[str], request: HostRequest[A]

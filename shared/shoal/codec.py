@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import msgpack
 import msgspec
 
-from shoal.errors import InvalidRequest, ShoalError, error_class
+from shoal.errors import InvalidRequest, Refused, ShoalError, error_class
 from shoal.messages.base import Failure
 
 Encoding = Literal["msgpack", "json", "bare"]
@@ -21,6 +21,8 @@ T = TypeVar("T")
 MAX_COMMAND_BYTES = 64 * 1024
 #: bodies of records and replies between programs of ours
 MAX_BODY_BYTES = 1024 * 1024
+#: bodies of answers: the server's limit of 1 MiB is for a message with its headers
+MAX_ANSWER_BYTES = MAX_BODY_BYTES - 4096
 _MAX_ITEMS = 20_000
 _ENCODER = msgspec.msgpack.Encoder()
 _JSON_ENCODER = msgspec.json.Encoder()
@@ -44,6 +46,15 @@ def encoding_of(body: bytes) -> Encoding:
 def encode(message: msgspec.Struct, encoding: Encoding = "msgpack") -> bytes:
     """A message as bytes; whoever sent bare words gets JSON."""
     return _ENCODER.encode(message) if encoding == "msgpack" else _JSON_ENCODER.encode(message)
+
+
+def fitting(body: bytes) -> bytes:
+    """The body of an answer, which has to fit into one message. Refused when it does not."""
+    if len(body) > MAX_ANSWER_BYTES:
+        raise Refused(
+            f"the answer has {len(body)} bytes, and at most {MAX_ANSWER_BYTES} can be sent: ask for less at once"
+        )
+    return body
 
 
 def _unpack(body: bytes) -> Any:

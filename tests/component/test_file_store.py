@@ -281,18 +281,17 @@ async def test_what_nobody_needs_is_swept_away(nats_url):
 
 
 async def test_what_is_about_to_get_a_name_is_kept(nats_url):
-    """Content that somebody keeps is neither swept away nor released; afterwards it goes like any other."""
+    """While somebody awaits content, nothing is swept away or released; afterwards it goes like any other."""
     async with await connect(nats_url, name="t") as bus:
         blobs = NatsBlobs(bus)
         await blobs.ensure(replicas=1)
         shelf = FileShelf(blobs, Model())
         content = await shelf.put(b"script", "launch.mm")
         assert await shelf.put(b"script", "launch.mm") == content
-        with shelf.keeping() as kept:
-            kept.add(content.digest)
+        with shelf.awaiting():
             await shelf.sweep()
             await shelf.sweep()
             await shelf.release(content.digest)
             assert await read_all(blobs, content.digest) == b"script"
-        await shelf.release(content.digest)
+        await shelf.sweep()
         assert await blobs.digests() == []

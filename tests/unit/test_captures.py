@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from shoal.errors import Conflict, InvalidRequest, Refused
 from shoal.messages.capture_requests import Capture
 from shoal_worker.capture_book import CaptureBook
 from shoal_worker.captures import Captures
+from shoal_worker.packet_recorder import Recording
 from shoal_worker.shelving import shelve_parts
 from shoal_worker.simulated_recorder import SimulatedRecorder
 
@@ -147,6 +149,45 @@ async def test_what_cannot_be_written_down_is_not_begun(recorder: SimulatedRecor
         await captures.start(capture())
     assert captures.count == 0
     assert recorder.files == {}
+
+
+async def test_a_full_disk_gets_room_again(
+    recorder: SimulatedRecorder, book: CaptureBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was collected is removed although the list cannot be written: its content may be what fills the disk."""
+    captures = held(recorder, book)
+    await captures.start(capture())
+    await captures.end(["c1"])
+
+    async def full(_: object) -> None:
+        raise Refused("no space left on device")
+
+    monkeypatch.setattr(book, "write", full)
+    with pytest.raises(Refused, match="no space left"):
+        await captures.forget(["c1"])
+    assert recorder.files == {}
+
+
+async def test_links_without_captures_wait_for_none(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """Links that nobody captures are removed at once, although a capture takes long to begin elsewhere."""
+    captures = held(recorder, book)
+    await captures.start(capture("c1"))
+    begin, begins, go = recorder.start, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: str, **more: object) -> Recording:
+        begins.set()
+        await go.wait()
+        return await begin(*arguments, **more)  # type: ignore[arg-type]  # as it was called
+
+    recorder.start = slow  # type: ignore[method-assign]
+    starting = asyncio.create_task(captures.start(capture("c2")))
+    await begins.wait()
+    async with asyncio.timeout(5):
+        await captures.leave({"other"})
+        await captures.leave(set())
+    go.set()
+    await starting
+    assert captures.count == 2
 
 
 async def test_a_damaged_list_is_told(recorder: SimulatedRecorder, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_every_subject_has_its_row() -> None:
         subjects.heartbeat("<host>"),
         subjects.report("<host>"),
         subjects.host_request("<host>", "inventory"),
+        subjects.host_request("<host>", "<verb>"),
         subjects.launch("<host>", "<ns>", "<vm>"),
         subjects.tap("<host>", "<ns>", "<tap>"),
         subjects.tunnel(0).replace("0", "<vni>"),

@@ -54,6 +54,16 @@ async def test_fetched_content_is_whole_read_only_and_alone(tmp_path: Path) -> N
     assert held(tmp_path / "files") == [digest]
 
 
+async def test_content_that_several_want_at_once_comes_once(tmp_path: Path) -> None:
+    """Two who ask for the same content at the same time get it whole, from one transfer."""
+    blobs = MemoryBlobs()
+    digest = add(blobs, os.urandom(500_000))
+    cache = DiskCache(tmp_path, blobs, 1 << 20)
+    await asyncio.gather(*(cache.fetch(digest, nothing, ignore) for _ in range(3)))
+    assert Path(cache.path(digest)).read_bytes() == blobs.content[digest]
+    assert (blobs.reads, held(tmp_path)) == (1, [digest])
+
+
 async def test_damaged_content_is_not_kept(tmp_path: Path) -> None:
     """Content with another digest, or that is not there, fails and leaves nothing behind."""
     blobs = MemoryBlobs()

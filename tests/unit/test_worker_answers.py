@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,10 @@ async def test_a_picture_replaces_pictures_only(desk: Desk, tmp_path: Path) -> N
     with pytest.raises(Refused, match="something is there that is no picture"):
         await ask(desk, TakeScreenshot(instance="i1", path=str(other)))
     assert other.read_text() == "mine"
+    os.mkfifo(tmp_path / "pipe")
+    async with asyncio.timeout(10):
+        with pytest.raises(Refused, match="something is there that is no picture"):
+            await ask(desk, TakeScreenshot(instance="i1", path=str(tmp_path / "pipe")))
     with pytest.raises(Refused, match="cannot write"):
         await ask(desk, TakeScreenshot(instance="i1", path=str(tmp_path / "no" / "a.png")))
 

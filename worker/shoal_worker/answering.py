@@ -77,7 +77,7 @@ class Answering:
                     f"the worker of host {self._host} knows no `{verb}`: is it older than who asks?"
                 )
             request = codec.decode(message.body, kind, limit=codec.MAX_COMMAND_BYTES)
-            body = codec.encode(await self._answer(kind, request, message, encoding), encoding)
+            body = codec.fitting(codec.encode(await self._answer(kind, request, message, encoding), encoding))
         except (ShoalError, HypervisorError) as error:
             await self._refuse(message, encoding, error)
         except Exception:  # noqa: BLE001  # one question's fault must not end the worker
@@ -110,7 +110,7 @@ class Answering:
     async def _refuse(self, message: Message, encoding: codec.Encoding, error: Exception) -> None:
         known = error if isinstance(error, ShoalError) else Refused(str(error))
         headers = {
-            "Nats-Service-Error": known.message.replace("\n", " "),
+            "Nats-Service-Error": " ".join(known.message.split()),
             "Nats-Service-Error-Code": str(known.code),
         }
         await self._send(message, codec.encode(codec.failure_of(known), encoding), headers)

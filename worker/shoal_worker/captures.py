@@ -138,10 +138,14 @@ class Captures:
             over = [kept for kept in over if kept.capture.state == "ended"]
             for kept in over:
                 del self._kept[kept.capture.id]
-            if over:
+            if not over:
+                return
+            try:
                 await self._write()
-            for kept in over:
-                await self.recorder.remove(kept.recording)
+            finally:
+                # Also when the disk is full: it may be full of just these.
+                for kept in over:
+                    await self.recorder.remove(kept.recording)
 
     async def _write(self) -> None:
         await self._book.write(tuple(self._kept.values()))
@@ -150,8 +154,8 @@ class Captures:
 
     async def leave(self, interfaces: Collection[str]) -> None:
         """These links are about to be removed: their captures end, whole."""
-        if not self._kept:
-            return
+        if not self._of(interfaces):
+            return  # a capture that begins elsewhere may have the lock for long
         try:
             async with self._lock:
                 await self._end(self._of(interfaces))

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from shoal.bus.protocol import BlobStore
 from shoal.core.files import check_digest, size_text
@@ -62,6 +63,8 @@ class DiskCache:
         #: bytes that fetches under way will take
         self._coming: dict[str, int] = {}
         self._room = asyncio.Lock()
+        #: held while content comes, by digest: two fetches would write into each other's draft
+        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def path(self, digest: str) -> str:
         """A file named by its digest."""
@@ -78,7 +81,14 @@ class DiskCache:
     async def fetch(
         self, digest: str, used: Callable[[], Collection[str] | None], progress: Progress
     ) -> None:
-        """Stream it into a draft, which gets its name when it is whole and on disk."""
+        """Stream it into a draft, which gets its name when it is whole and on disk; once, whoever asks meanwhile."""
+        async with self._fetching.setdefault(digest, asyncio.Lock()):
+            if not await asyncio.to_thread(self.holds, digest):
+                await self._fetch(digest, used, progress)
+
+    async def _fetch(
+        self, digest: str, used: Callable[[], Collection[str] | None], progress: Progress
+    ) -> None:
         size = await self._blobs.find(digest)
         if size is None:
             raise NotFound("its content is not in the cluster's file store any more: put it again")

@@ -117,7 +117,7 @@ class LibvirtSaving:
         async with _received(path, file) as received:
             try:
                 await self._ask(note, "migrate", {"uri": f"unix:{path}"})
-                await self._until_migrated(note, told)
+                await self._until_migrated(note, received, told)
                 async with asyncio.timeout(_LAST_BYTES_S):
                     await received
             except BaseException:
@@ -131,9 +131,11 @@ class LibvirtSaving:
             await self._ask(note, "cont")
             await self._ask(note, "stop")
 
-    async def _until_migrated(self, note: Note, told: Told) -> None:
+    async def _until_migrated(self, note: Note, received: asyncio.Future[None], told: Told) -> None:
         while True:
             seen = await self._ask(note, "query-migrate")
+            if received.done():
+                received.result()  # why nothing more could be written says more than QEMU's broken pipe
             status, memory = seen.get("status", ""), seen.get("ram", {})
             total = int(memory.get("total", 0))
             told(total - int(memory.get("remaining", 0)), total, "saving memory")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -129,14 +130,16 @@ class LinuxMachine:
         return float((self._words("proc/uptime") or ["0"])[0])
 
     def _bytes(self) -> tuple[int, int]:
-        rx_bytes = tx_bytes = 0
+        counted = [traffic for name, traffic in self._counters() if name != "lo"]
+        return sum(each.rx_bytes for each in counted), sum(each.tx_bytes for each in counted)
+
+    def _counters(self) -> Iterator[tuple[str, Traffic]]:
+        """Of each interface in the network namespace of this process: /sys may show another one's."""
         for line in self._lines("proc/net/dev")[2:]:
             name, _, counters = line.partition(":")
             numbers = counters.split()
-            if name.strip() != "lo" and len(numbers) > 8:
-                rx_bytes += int(numbers[0])
-                tx_bytes += int(numbers[8])
-        return rx_bytes, tx_bytes
+            if len(numbers) > 8:
+                yield name.strip(), Traffic(rx_bytes=int(numbers[0]), tx_bytes=int(numbers[8]))
 
     def process_age_s(self, pid: int) -> float:
         """Its start time (field 22 of stat, in clock ticks after boot) against the time since boot."""
@@ -166,10 +169,8 @@ class LinuxMachine:
         )
 
     def interface_bytes(self, name: str) -> Traffic:
-        """From the counters in /sys/class/net."""
-        counted = [self._words(f"sys/class/net/{name}/statistics/{each}_bytes") for each in ("rx", "tx")]
-        rx_bytes, tx_bytes = (int(words[0]) if words else 0 for words in counted)
-        return Traffic(rx_bytes=rx_bytes, tx_bytes=tx_bytes)
+        """From the counters in /proc/net/dev."""
+        return next((traffic for known, traffic in self._counters() if known == name), Traffic())
 
 
 class SimulatedMachine:

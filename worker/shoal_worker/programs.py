@@ -74,10 +74,11 @@ class HostPrograms:
             async with asyncio.timeout(TIMEOUT_S):
                 text = await _printed(process)
                 code = await process.wait()
-        except TimeoutError:
-            raise Refused(f"`{words[0]}` did not end within {TIMEOUT_S:g} s, and was killed") from None
-        finally:
+        except BaseException as error:
             await _end(process)
+            if isinstance(error, TimeoutError):
+                raise Refused(f"`{words[0]}` did not end within {TIMEOUT_S:g} s, and was killed") from None
+            raise
         if code:
             raise Refused(f"`{words[0]}` ended with exit status {code}", details=tuple(text.splitlines()))
         return text
@@ -96,8 +97,7 @@ async def _printed(process: asyncio.subprocess.Process) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of it, and what it has started in its session."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    """Kill what is left of it, and what it has started in its session: that may live on without it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

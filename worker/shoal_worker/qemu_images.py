@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import AsyncGenerator
 from itertools import count
 from pathlib import Path
@@ -27,6 +28,7 @@ class QemuImages:
         self._drafts = drafts
         self._numbers = count()
         self._emptied = False
+        self._lock = threading.Lock()
 
     async def create(self, form: str, size: int, path: str = "") -> str:
         """`qemu-img create`; nothing that is there is replaced."""
@@ -74,11 +76,12 @@ class QemuImages:
             await asyncio.to_thread(os.unlink, path)
 
     def _draft(self) -> Path:
-        if not self._emptied:
-            # What a worker has left that was killed.
-            shutil.rmtree(self._drafts, ignore_errors=True)
-            self._emptied = True
-        self._drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            if not self._emptied:
+                # What a worker has left that was killed.
+                shutil.rmtree(self._drafts, ignore_errors=True)
+                self._emptied = True
+            self._drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._drafts / f"{next(self._numbers)}.img"
 
 

@@ -67,7 +67,7 @@ class UdhcpcLeases:
         # In the foreground of a session of its own; asks for ever, and gives the lease back when it is ended.
         argv = [busybox, "udhcpc", "-i", tap, "-f", "-R", "-s", str(script), "-p", str(self._file(tap))]
         argv += ["-t", "3", "-T", "2", "-A", "3"]
-        os.posix_spawn(
+        pid = os.posix_spawn(
             busybox,
             argv,
             {**os.environ, "SHOAL_LEASE": str(self._lease(tap))},
@@ -78,6 +78,8 @@ class UdhcpcLeases:
             ],
             setsid=True,
         )
+        # It writes this itself, but perhaps not before it is looked for again.
+        self._file(tap).write_text(f"{pid}\n", encoding="ascii")
 
     def _end(self, tap: str) -> None:
         pid = self._pid(tap)

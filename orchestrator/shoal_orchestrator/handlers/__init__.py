@@ -59,7 +59,7 @@ from shoal.messages.schedule import (
     SetQueueing,
     ShowQueue,
 )
-from shoal.messages.taps import ClearMirrors, CreateTap, DeleteTap, ListTaps, MirrorTap
+from shoal.messages.taps import ClearMirrors, ClearTaps, CreateTap, DeleteTap, ListTaps, MirrorTap
 from shoal.messages.vlans import (
     AddBridge,
     AddVLAN,
@@ -179,6 +179,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     DeleteTap: taps.delete_tap,
     MirrorTap: mirrors.mirror_tap,
     ClearMirrors: mirrors.clear_mirrors,
+    ClearTaps: mirrors.clear_taps,
     RunOnHosts: partial(running.run_on_hosts, _GRAMMAR),
     SendToHosts: partial(running.send_to_hosts, _GRAMMAR),
     ListCaptures: captures.list_captures,

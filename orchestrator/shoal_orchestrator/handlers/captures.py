@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shoal.core.files import check_file, named_before_suffix, parent_conflict
 from shoal.core.ids import token
-from shoal.errors import Conflict, InvalidRequest, NotFound, Refused, ShoalError
+from shoal.errors import Conflict, InvalidRequest, NotFound, Refused, ShoalError, TimedOut, Unavailable
 from shoal.messages.base import Failure, Said
 from shoal.messages.capture_requests import Capture, CheckFilter, StartCapture
 from shoal.messages.captures import (
@@ -134,8 +134,12 @@ async def _begin(leader: Leader, begun: list[tuple[str, Capture]], call: Call) -
     await call.once("`capture` shows what is captured")
     started = await asyncio.gather(*(_start(leader, host, capture) for host, capture in begun))
     if error := next((error for error in started if error is not None), None):
-        good = [pair for pair, refused in zip(begun, started, strict=True) if refused is None]
-        await collecting.end(leader, collecting.by_host(good), call.progress)
+        # One that nobody has heard of may run all the same.
+        doubtful = (type(None), Unavailable, TimedOut)
+        pairs = zip(begun, started, strict=True)
+        await collecting.drop(
+            leader, collecting.by_host(pair for pair, said in pairs if isinstance(said, doubtful))
+        )
         raise error
     rows = tuple(_row(host, capture) for host, capture in begun)
     reply = CapturesBegun(items=rows, notes=_notes(begun))

@@ -84,6 +84,21 @@ async def end(leader: Leader, chosen: dict[str, list[Capture]], told: Told) -> C
     return collected
 
 
+async def drop(leader: Leader, chosen: dict[str, list[Capture]]) -> None:
+    """End captures on their hosts, and name nothing of them. What cannot be asked now goes on, and is listed."""
+
+    async def one(host: str, captures: list[Capture]) -> None:
+        ids = tuple(capture.id for capture in captures)
+        try:
+            async with leader.collecting[host]:
+                await leader.workers.ask(host, EndCaptures(ids=ids))
+                await leader.workers.ask(host, ForgetCaptures(ids=ids))
+        except ShoalError as error:
+            LOG.warning("captures-not-dropped", host=host, captures=len(ids), error=error.message)
+
+    await asyncio.gather(*(one(host, captures) for host, captures in chosen.items()))
+
+
 async def collect(leader: Leader, hosts: Iterable[str]) -> Collected:
     """Name what captures came to that ended by themselves, on those of these hosts that said to have any."""
     collected = nothing()
@@ -99,8 +114,9 @@ async def _collect(leader: Leader, host: str, question: HostRequest[EndedCapture
     # One after another: what one asker has named is forgotten while another would still read it.
     async with leader.collecting[host]:
         try:
-            answer = await leader.workers.ask(host, question, told)
-            done = [ended for ended in answer.items if await _named(leader, host, ended, collected)]
+            with leader.shelf.awaiting():
+                answer = await leader.workers.ask(host, question, told)
+                done = [ended for ended in answer.items if await _named(leader, host, ended, collected)]
             if done:
                 await leader.workers.ask(host, ForgetCaptures(ids=tuple(e.capture.id for e in done)))
             leader.inventory.hosts[host].ended_captures = 0

@@ -70,7 +70,9 @@ async def create_disk(leader: Leader, _: str, request: CreateDisk, call: Call) -
                 "create it as qcow2, or at an absolute path of the head"
             )
         question = MakeImage(form=request.form, size=size, label=name)
-        await name_content(leader, name, await _ask_any(leader, question, call))
+        with leader.shelf.awaiting():
+            content = await _ask_any(leader, question, call)
+            await name_content(leader, _new(leader, name), content)
     await call.commit(Changes(), Done())
     return Done()
 
@@ -92,7 +94,9 @@ async def snapshot_disk(leader: Leader, _: str, request: SnapshotDisk, call: Cal
         await _ask_head(leader, CopyImage(source=source, path=chosen), call)
     else:
         name = _new(leader, file_of(chosen))
-        await name_content(leader, name, await _ask_head(leader, CopyImage(source=source, label=name), call))
+        with leader.shelf.awaiting():
+            content = await _ask_head(leader, CopyImage(source=source, label=name), call)
+            await name_content(leader, _new(leader, name), content)
     reply = Said(text="" if target else chosen)
     await call.commit(Changes(), reply)
     return reply

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from shoal.core.files import check_file
-from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, TimedOut, Unavailable
+from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, Unavailable
 from shoal.messages.base import Failure, Said
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.guests import AskQEMU, Pictured, Screenshot, ShowTop, Top, TopRow
@@ -24,9 +24,10 @@ PRESENT_STATES = ("BUILDING", "RUNNING", "PAUSED")
 _LONGEST_SAMPLE_S = 3600
 
 
-def failure_of(record: LaunchRecord, error: ShoalError) -> Failure:
-    """What failed for one VM of several."""
-    return Failure(kind=error.kind, code=error.code, message=f"{record.name}: {error.message}")
+def failure_of(record: LaunchRecord, error: ShoalError, *, alone: bool) -> Failure:
+    """What failed for one VM; of several (not `alone`) it is named, as hosts and not people wrote the message."""
+    message = error.message if alone else f"{record.name}: {error.message}"
+    return Failure(kind=error.kind, code=error.code, message=message)
 
 
 def with_guests(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRecord], list[Failure]]:
@@ -88,10 +89,16 @@ async def take_screenshot(leader: Leader, namespace: str, request: Screenshot, c
     path = name if name.startswith("/") else ""
     if not path:
         name = check_file(name.removeprefix("file:"))
+        if name in leader.model.files and not name.endswith(".png"):
+            raise Conflict(
+                f"cannot write the screenshot to `{name}`: the cluster has a file of that name; delete it, or "
+                "choose another name (one that ends in .png is replaced)"
+            )
     question = TakeScreenshot(instance=record.instance, label=name, longest=request.maximum, path=path)
-    content = await leader.workers.ask(record.host, question, call.progress)
-    if not path:
-        await name_content(leader, name, content)
+    with leader.shelf.awaiting():
+        content = await leader.workers.ask(record.host, question, call.progress)
+        if not path:
+            await name_content(leader, name, content)
     where = f"{path} on host {record.host}" if path else f"the cluster's file {name}: `file get {name}`"
     reply = Pictured(name=name, size=content.size, notes=(f"the screenshot is {where}",))
     await call.commit(Changes(), reply)
@@ -121,7 +128,7 @@ async def _measure(
     question = MeasureGuests(instances=tuple(vms), duration_s=duration_s)
     try:
         answer = await leader.workers.ask(host, question, call.progress)
-    except (Unavailable, TimedOut) as error:
+    except ShoalError as error:
         return [], [Failure(kind=error.kind, code=error.code, message=error.message)]
     return list(_rows(vms, answer.items)), []
 

@@ -65,7 +65,7 @@ async def _ask_each(
                     record.host, replace(question, instance=record.instance), call.progress
                 )
             except ShoalError as error:
-                return failure_of(record, error)
+                return failure_of(record, error, alone=len(asked) == 1)
         return None
 
     asked = list(records)
@@ -99,7 +99,8 @@ async def _change(leader: Leader, namespace: str, target: str, question: ChangeM
     if question.medium is None:
         full = [vm for vm in found if vm.config.cdrom]
         empty = [] if target == ALL else [vm for vm in found if not vm.config.cdrom]
-        failures += [failure_of(vm, InvalidRequest("no cdrom inserted")) for vm in empty]
+        alone = len(found) == 1
+        failures += [failure_of(vm, InvalidRequest("no cdrom inserted"), alone=alone) for vm in empty]
         found = full
     done, refused = await _ask_each(leader, found, question, call)
     changes = Changes()

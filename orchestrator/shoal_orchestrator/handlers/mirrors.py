@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from shoal.errors import NotFound, Refused
 from shoal.messages.base import Done
 from shoal.messages.desired import LaunchRecord, TapRecord
-from shoal.messages.taps import ClearMirrors, MirrorTap
+from shoal.messages.taps import ClearMirrors, ClearTaps, DeleteTap, MirrorTap
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.mirrors import (
     End,
@@ -22,7 +22,7 @@ from shoal_orchestrator.core.mirrors import (
     mirrors,
 )
 from shoal_orchestrator.handlers.port_changes import PortChange, carry_out_or_take_back
-from shoal_orchestrator.handlers.taps import tap_settled
+from shoal_orchestrator.handlers.taps import delete_tap, tap_settled
 from shoal_orchestrator.leader import Call, Leader
 
 ALL = "all"
@@ -60,6 +60,12 @@ async def clear_mirrors(leader: Leader, namespace: str, request: ClearMirrors, c
     return Done()
 
 
+async def clear_taps(leader: Leader, namespace: str, _: ClearTaps, call: Call) -> Done:
+    """End all mirrors and remove all host taps, and wait until the hosts have."""
+    await clear_mirrors(leader, namespace, ClearMirrors(), call)
+    return await delete_tap(leader, namespace, DeleteTap(tap=ALL), call)
+
+
 def _chosen(leader: Leader, namespace: str, request: ClearMirrors) -> list[End]:
     found = mirrors(leader.model, namespace)
     if request.index == ALL:
@@ -95,6 +101,10 @@ async def _change(
 
 
 async def _change_tap(leader: Leader, call: Call, before: TapRecord, after: TapRecord) -> None:
+    current = leader.model.taps[before.namespace].get((before.host, before.tap))
+    if current is None or current.removed or current.mirror != before.mirror:
+        return  # another command has changed it while VMs' hosts were waited for: that one decides
+    after = replace(current, revision=current.revision + 1, mirror=after.mirror)
     changes = Changes()
     changes.put(after)
     await call.commit(changes)

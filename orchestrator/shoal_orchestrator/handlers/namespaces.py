@@ -68,6 +68,8 @@ async def clear_namespace(leader: Leader, _: str, request: ClearNamespace, call:
         raise NotFound(f"no such namespace: `{request.name}`; `namespace` lists them")
     notes = await _end_captures(leader, names, call)
     changes = Changes()
+    # Others may have been cleared while their captures were put into the store.
+    names = [name for name in names if name in leader.model.namespaces]
     for name in names:
         changes_of = empty_namespace(leader.model, name)
         changes.writes.update(changes_of.writes)

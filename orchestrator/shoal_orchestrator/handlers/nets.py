@@ -59,6 +59,8 @@ async def add_net(leader: Leader, namespace: str, request: AddNet, call: Call) -
     changes.put(*vlan_records(leader.model, vlans))
     if changes:
         await call.commit(changes)
+    # Others may have changed the VMs while that was stored: a revision that is built on old ones would undo it.
+    found, failures = targets(leader, namespace, request.target)
     wanted = []
     for vm in found:
         ports = ports_of(record, vlans, nets, vm.instance, leader.ids, first=len(vm.ports))
@@ -106,7 +108,9 @@ async def _rewire(
         try:
             changed.append(plug(vm))
         except NotFound as error:
-            failures.append(Failure(kind=error.kind, code=error.code, message=error.message))
+            failures.append(
+                Failure(kind=error.kind, code=error.code, message=error.message, details=error.details)
+            )
     if not changed:
         changes = Changes()
     changes.put(*changed)

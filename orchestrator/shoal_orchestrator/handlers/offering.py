@@ -25,10 +25,11 @@ async def offered(leader: Leader, names: Iterable[str], call: Call) -> None:
         if name in leader.model.files or leader.inventory.state(head) != "alive":
             continue
         try:
-            content = await leader.workers.ask(head, OfferFile(name=name), call.progress)
-            # Somebody may have put another one meanwhile: that one stays.
-            if content.digest and name not in leader.model.files:
-                await name_content(leader, name, content)
-                LOG.info("file-offered", file=name, size=content.size)
+            with leader.shelf.awaiting():
+                content = await leader.workers.ask(head, OfferFile(name=name), call.progress)
+                # Somebody may have put another one meanwhile: that one stays.
+                if content.digest and name not in leader.model.files:
+                    await name_content(leader, name, content)
+                    LOG.info("file-offered", file=name, size=content.size)
         except ShoalError as error:
             LOG.warning("file-not-offered", file=name, error=error.message)

@@ -96,6 +96,9 @@ async def _run(
         return await _programs(leader, hosts, request.program, call)
     if isinstance(request, local.Version):
         return _versions(leader, hosts)
+    if isinstance(request, ListHosts) and request.field:
+        rows = tuple(host_row(leader, host) for host in hosts)
+        return HostAnswers(items=Hosts(items=rows, field=request.field).answers())
     pieces = _pieces(grammar, match, await _tables(leader, namespace, request, hosts, call))
     return _page(pieces, after)
 
@@ -224,11 +227,16 @@ async def _programs(
         # a worker that refuses names itself; told of many at once, that name is in front already
         message = error.message.replace(f" on host {host}", "")
         wrong[error.kind, error.code, message, error.details].append(host)
+    most = _MAX_PRINTED // max(1, len(said) + len(wrong))
     failures = tuple(
-        Failure(kind=kind, code=code, message=f"{fold(names)}: {message}", details=details[:20])
+        Failure(
+            kind=kind,
+            code=code,
+            message=f"{fold(names)}: {message}",
+            details=tuple(_cut("\n".join(details[:20]), most).splitlines()),
+        )
         for (kind, code, message, details), names in wrong.items()
     )
-    most = _MAX_PRINTED // max(1, len(said))
     items = tuple(HostAnswer(hosts=fold(names), text=_cut(text, most)) for text, names in said.items())
     return HostAnswers(items=items, failures=failures)
 

@@ -68,8 +68,8 @@ async def save_vm(leader: Leader, namespace: str, request: SaveVM, call: Call) -
     names = _names(base, record)
     for name in (names.state, *names.disks):
         check_free(leader.model.files, name, "", replace=True)
-    with leader.shelf.keeping() as kept:
-        saved = await _save(leader, record, base, kept, call.progress)
+    with leader.shelf.awaiting():
+        saved = await _save(leader, record, base, call.progress)
         await name_contents(leader, _named(names, saved))
     reply = _reply([*names.disks, names.state], [saved])
     await call.commit(Changes(), reply)
@@ -89,8 +89,8 @@ def _reply(files: list[str], saved: list[SavedContent], note: str = "") -> Saved
     return SavedFiles(files=tuple(files), size=size, notes=notes)
 
 
-async def _save(leader: Leader, record: LaunchRecord, label: str, kept: set[str], told: Told) -> SavedContent:
-    """Ask the VM's host; what it has put into the store is `kept` there."""
+async def _save(leader: Leader, record: LaunchRecord, label: str, told: Told) -> SavedContent:
+    """Ask the VM's host, and follow how far it is."""
 
     def come(done: int, total: int, text: str) -> None:
         if text == "saving memory":
@@ -109,7 +109,6 @@ async def _save(leader: Leader, record: LaunchRecord, label: str, kept: set[str]
         completed = True
     finally:
         leader.saves.end(record.instance, completed=completed)
-    kept.update(content.digest for content in (saved.state, *saved.disks))
     return saved
 
 
@@ -162,8 +161,10 @@ async def save_namespace(leader: Leader, namespace: str, request: SaveNamespace,
     await call.commit(changes)
     try:
         reply = await _save_all(leader, namespace, vms, paused, folder, call)
-    except ShoalError as error:
-        await end_save(leader, namespace, error.message)
+    except Exception as error:
+        # Whatever it is: without this the VMs would stay paused, and every further save be refused.
+        unforeseen = "it failed inside the orchestrator; its log says why"
+        await end_save(leader, namespace, error.message if isinstance(error, ShoalError) else unforeseen)
         raise
     resumed = await end_save(leader, namespace, "")
     total = len(resumed)
@@ -206,15 +207,14 @@ async def _save_all(
     if failures:
         raise _together(failures)
     ran = {vm.instance for vm in paused}
-    with leader.shelf.keeping() as kept:
-        saved = await _each_saved(leader, vms, folder, kept, call)
+    with leader.shelf.awaiting():
+        saved = await _each_saved(leader, vms, folder, call)
         names = [_names(f"{folder}/{vm.name}", vm) for vm in vms]
         script = launch_script(
             leader.namespace(namespace),
             [SavedVM(vm, vm.instance in ran, *of) for vm, of in zip(vms, names, strict=True)],
         )
         content = await leader.shelf.put(script.encode(), f"{folder}/launch.mm")
-        kept.add(content.digest)
         named = [each for of, found in zip(names, saved, strict=True) for each in _named(of, found)]
         await name_contents(leader, [*named, Named(f"{folder}/launch.mm", content)])
     files = [each.name for each in named]
@@ -222,9 +222,7 @@ async def _save_all(
     return _reply([*files, f"{folder}/launch.mm"], saved, note)
 
 
-async def _each_saved(
-    leader: Leader, vms: list[LaunchRecord], folder: str, kept: set[str], call: Call
-) -> list[SavedContent]:
+async def _each_saved(leader: Leader, vms: list[LaunchRecord], folder: str, call: Call) -> list[SavedContent]:
     """Have each VM saved, a few at a time on each host. One that fails is enough: nothing is named then."""
     gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
     done = 0
@@ -233,7 +231,7 @@ async def _each_saved(
         nonlocal done
         async with gates[vm.host]:
             try:
-                saved = await _save(leader, vm, f"{folder}/{vm.name}", kept, lambda *_: None)
+                saved = await _save(leader, vm, f"{folder}/{vm.name}", lambda *_: None)
             except ShoalError as error:
                 return Failure(kind=error.kind, code=error.code, message=f"{vm.name}: {error.message}")
         done += 1

@@ -39,14 +39,17 @@ async def take_screenshot(desk: Desk, request: TakeScreenshot, _: Told) -> Conte
     return await shelve(desk.blobs, picture, request.label)
 
 
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_PNG))
+
+
 def _write(path: Path, picture: bytes) -> None:
     """Write a picture; what is there already is replaced only if it is one."""
     try:
-        if path.exists():
-            with path.open("rb") as file:
-                there = file.read(len(_PNG))
-            if there != _PNG:
-                raise Refused(f"cannot write {path}: something is there that is no picture; remove it first")
+        # Whether it is a file is asked first: to open a pipe takes until somebody writes to it.
+        if path.exists() and not (path.is_file() and _begins(path) == _PNG):
+            raise Refused(f"cannot write {path}: something is there that is no picture; remove it first")
         path.write_bytes(picture)
     except OSError as error:
         raise Refused(f"cannot write {path} on the VM's host: {error.strerror or error}") from error
