@@ -99,12 +99,15 @@ class Create(Request[Done], frozen=True, kw_only=True):
 
     noun: ClassVar[str] = "tap"
     verb: ClassVar[str] = "create"
-    words: ClassVar[tuple[str, ...]] = ("tap create <vlan> [name <tap>] [on <host>]",)
+    words: ClassVar[tuple[str, ...]] = (
+        "tap create <vlan> [name <tap>] [on <host>]",
+        "tap resize <vlan> <mtu>",
+    )
 
     vlan: Annotated[int, msgspec.Meta(extra={"error": "expected integer VLAN"})]
     tap: str = ""
     host: str = ""
-    mtu: int | None = None
+    mtu: Annotated[int, msgspec.Meta(extra={"error": "invalid MTU: `{word}`"})] | None = None
 
 
 class Resize(Request[Done], frozen=True, kw_only=True):
@@ -318,6 +321,7 @@ def test_the_error_shows_the_line_as_it_was_typed(grammar: Grammar) -> None:
     ("line", "message"),
     [
         ("tap create LAN", "expected integer VLAN"),
+        ("tap resize 7 {big}", "invalid MTU: `{big}`"),
         ("vm resize two", "invalid vcpus: expected an integer, not `two`"),
         ("vm resize 1_0", "invalid vcpus: expected an integer, not `1_0`"),
         (f"vm resize {'9' * 30}", f"invalid vcpus: expected an integer, not `{'9' * 30}`"),

@@ -18,8 +18,10 @@ from shoal_orchestrator.core.networks import Connection
 def port_of(record: LaunchRecord, index: int) -> Port:
     """The index-th interface of a VM. Raises NotFound when it has none of that number."""
     if not 0 <= index < len(record.ports):
-        has = f"{len(record.ports)} of them, numbered from 0" if record.ports else "none"
-        raise NotFound(f"no such interface {index}: vm {record.name} has {has}")
+        raise NotFound(
+            f"no network {index}, VM only has {len(record.ports)} networks",
+            details=(f"the interfaces of {record.name} are numbered from 0",) if record.ports else (),
+        )
     return record.ports[index]
 
 

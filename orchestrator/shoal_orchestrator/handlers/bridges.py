@@ -8,6 +8,7 @@ from shoal.messages.base import Done
 from shoal.messages.bridges import AddTrunk, Bridges, ListBridges, RemoveTrunk
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.uplinks import bridge_rows, new_uplink
+from shoal_orchestrator.handlers.hosts import unknown_host
 from shoal_orchestrator.handlers.taps import remove_taps, tap_settled
 from shoal_orchestrator.leader import Call, Leader
 
@@ -24,7 +25,7 @@ async def add_trunk(leader: Leader, namespace: str, request: AddTrunk, call: Cal
     host = _host(leader, request.host)
     claimed = leader.model.hosts.get(host)
     if claimed is None:
-        raise NotFound(f"unknown host: `{host}`; `mesh status` lists the hosts of the cluster")
+        raise unknown_host(host)
     if leader.inventory.state(host) != "alive":
         raise Refused(f"cannot trunk {interface} on {host}: the host is {leader.inventory.state(host)}")
     known = leader.model.taps[namespace].get((host, interface))

@@ -67,7 +67,7 @@ def saved_config(leader: Leader, namespace: str, name: str) -> VMConfig:
     saved = leader.model.configs[namespace].get(name)
     if saved is None:
         known = ", ".join(sorted(leader.model.configs[namespace])) or "none"
-        raise NotFound(f"config `{name}` does not exist; saved ones: {known}")
+        raise NotFound(f"config {name} does not exist", details=(f"saved ones: {known}",))
     return saved.config
 
 
@@ -75,6 +75,8 @@ async def restore_config(leader: Leader, namespace: str, request: RestoreConfig,
     """Make a saved configuration the working one, or list the saved ones."""
     record = leader.namespace(namespace)
     if not request.name:
+        if not leader.model.configs[namespace]:
+            raise NotFound("no vm configs saved", details=("`vm config save <name>` keeps one",))
         return Said(text="\n".join(sorted(leader.model.configs[namespace])))
     changes = Changes()
     changes.put(replace(record, config=saved_config(leader, namespace, request.name)))

@@ -40,12 +40,17 @@ def _named(leader: Leader, text: str) -> list[str]:
     return [leader.cluster.head if name == "localhost" else name for name in expand(text)]
 
 
+def unknown_host(host: str) -> NotFound:
+    """What to raise when the cluster does not know a host."""
+    return NotFound(f"unknown host: `{host}`", details=("`mesh status` lists the hosts of the cluster",))
+
+
 def named_hosts(leader: Leader, text: str) -> list[str]:
     """The hosts that a range, `all` or `localhost` means. Raises NotFound when the cluster does not know one."""
     named = _named(leader, text)
     for host in named:
         if host not in leader.model.hosts:
-            raise NotFound(f"unknown host: `{host}`; `mesh status` lists the hosts of the cluster")
+            raise unknown_host(host)
     return named
 
 
@@ -137,7 +142,8 @@ async def list_hosts(leader: Leader, namespace: str, request: ListHosts, _: Call
     """The namespace's hosts."""
     names = list(leader.hosts_of(leader.namespace(namespace)))
     shown, following = _page(names, request.after, request.limit)
-    return Hosts(items=tuple(host_row(leader, host) for host in shown), next=following)
+    rows = tuple(host_row(leader, host) for host in shown)
+    return Hosts(items=rows, field=request.field, next=following)
 
 
 async def list_mesh(leader: Leader, _: str, request: ListMesh, __: Call) -> Mesh:

@@ -62,7 +62,8 @@ async def clear_mirrors(leader: Leader, namespace: str, request: ClearMirrors, c
 
 async def clear_taps(leader: Leader, namespace: str, _: ClearTaps, call: Call) -> Done:
     """End all mirrors and remove all host taps, and wait until the hosts have."""
-    await clear_mirrors(leader, namespace, ClearMirrors(), call)
+    leader.namespace(namespace)
+    await _change(leader, call, cleared(mirrors(leader.model, namespace)))
     return await delete_tap(leader, namespace, DeleteTap(tap=ALL), call)
 
 

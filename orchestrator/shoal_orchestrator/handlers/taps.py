@@ -17,6 +17,7 @@ from shoal_orchestrator.core.clearing import removed
 from shoal_orchestrator.core.mirrors import cleared, mirrors_of
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.networks import allocate, check_shared, connect, vlan_records, vlans_of
+from shoal_orchestrator.handlers.hosts import unknown_host
 from shoal_orchestrator.leader import Call, Leader
 
 TAP_PREFIX = "mega_tap"
@@ -48,7 +49,7 @@ def _name(model: Model, host: str, wanted: str) -> str:
     taken = _taken(model, host)
     if wanted:
         if wanted in taken:
-            raise Conflict(f"tap already on bridge: `{wanted}` exists on {host}")
+            raise Conflict("tap already on bridge", details=(f"{wanted} exists on {host}",))
         return check_interface(wanted)
     number = next(n for n in range(len(taken) + 1) if f"{TAP_PREFIX}{n}" not in taken)
     return f"{TAP_PREFIX}{number}"
@@ -74,7 +75,7 @@ async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: C
     host = request.host if request.host not in ("", "localhost") else leader.cluster.head
     claimed = leader.model.hosts.get(host)
     if claimed is None:
-        raise NotFound(f"unknown host: `{host}`; `mesh status` lists the hosts of the cluster")
+        raise unknown_host(host)
     if leader.inventory.state(host) != "alive":
         raise Refused(f"cannot create a tap on {host}: it is {leader.inventory.state(host)}")
     name = _name(leader.model, host, request.tap)

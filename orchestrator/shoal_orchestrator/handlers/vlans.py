@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from shoal.core.names import check_bridge
 from shoal.core.ranges import fold
 from shoal.core.vmconfig import DEFAULT_BRIDGE
 from shoal.errors import Conflict, NotFound, Refused
-from shoal.messages.base import Done, Said
+from shoal.messages.base import Done, Reply
 from shoal.messages.events import BridgeCreated, BridgeRemoved, NamespaceChanged
 from shoal.messages.vlans import (
     AddBridge,
     AddVLAN,
+    Blacklist,
     BlacklistVLAN,
     ClearVLANs,
     ListVLANs,
     RemoveBridge,
     SetVLANRange,
+    VLANRange,
     VLANRow,
     VLANs,
 )
@@ -29,6 +33,8 @@ from shoal_orchestrator.core.networks import vlan_records, vlans_of
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, BridgeRecord
 from shoal_orchestrator.leader import Call, Leader
 
+R = TypeVar("R", bound=Reply)
+
 
 async def list_vlans(leader: Leader, namespace: str, _: ListVLANs, __: Call) -> VLANs:
     """The namespace's aliases."""
@@ -36,11 +42,10 @@ async def list_vlans(leader: Leader, namespace: str, _: ListVLANs, __: Call) -> 
     return VLANs(items=tuple(VLANRow(alias=alias, vlan=vlan) for alias, vlan in sorted(aliases.items())))
 
 
-async def _commit(leader: Leader, call: Call, namespace: str, after: vlans.VLANs, change: str) -> Said:
+async def _commit(leader: Leader, call: Call, namespace: str, after: vlans.VLANs, change: str, reply: R) -> R:
     changes = Changes()
     changes.put(*vlan_records(leader.model, after))
     changes.tell(NamespaceChanged(namespace=namespace, name=namespace, change=change))
-    reply = Said(text="")
     await call.commit(changes, reply)
     return reply
 
@@ -49,25 +54,27 @@ async def add_vlan(leader: Leader, namespace: str, request: AddVLAN, call: Call)
     """Give an alias a number."""
     leader.namespace(namespace)
     after = vlans.add_alias(vlans_of(leader.model), namespace, request.alias, request.vlan)
-    await _commit(leader, call, namespace, after, f"vlan {request.alias} {request.vlan}")
-    return Done()
+    return await _commit(leader, call, namespace, after, f"vlan {request.alias} {request.vlan}", Done())
 
 
-async def set_vlan_range(leader: Leader, namespace: str, request: SetVLANRange, call: Call) -> Said:
+async def set_vlan_range(leader: Leader, namespace: str, request: SetVLANRange, call: Call) -> VLANRange:
     """Show or set the range."""
     record = leader.namespace(namespace)
     if not request.low:
-        return Said(text=vlans.describe_range(record.vlan_range, default=namespace == DEFAULT_NAMESPACE))
+        default = vlans.DEFAULT_RANGE if namespace == DEFAULT_NAMESPACE else (0, 0)
+        low, high = record.vlan_range or default
+        next_free = vlans.next_free(vlans_of(leader.model), namespace)
+        return VLANRange(low=low, high=high, next_free=next_free or 0)
     after = vlans.set_range(vlans_of(leader.model), namespace, request.low, request.high)
-    return await _commit(leader, call, namespace, after, f"vlans {request.low}-{request.high}")
+    return await _commit(leader, call, namespace, after, f"vlans {request.low}-{request.high}", VLANRange())
 
 
-async def blacklist_vlan(leader: Leader, namespace: str, request: BlacklistVLAN, call: Call) -> Said:
+async def blacklist_vlan(leader: Leader, namespace: str, request: BlacklistVLAN, call: Call) -> Blacklist:
     """Show the blacklist, or add to it."""
     if not request.vlan:
-        return Said(text=", ".join(str(vlan) for vlan in leader.cluster.blacklist))
+        return Blacklist(items=tuple(sorted(leader.cluster.blacklist)))
     after = vlans.add_to_blacklist(vlans_of(leader.model), request.vlan)
-    return await _commit(leader, call, namespace, after, f"vlan {request.vlan} blacklisted")
+    return await _commit(leader, call, namespace, after, f"vlan {request.vlan} blacklisted", Blacklist())
 
 
 def used_aliases(model: Model, namespace: str) -> set[str]:
@@ -92,16 +99,15 @@ async def clear_vlans(leader: Leader, namespace: str, request: ClearVLANs, call:
             raise Conflict(
                 f"VLANs are in use in {', '.join(busy)}: kill the VMs and delete the taps there first"
             )
-        await _commit(leader, call, namespace, vlans.clear_all(before), "vlans cleared")
-        return Done()
+        return await _commit(leader, call, namespace, vlans.clear_all(before), "vlans cleared", Done())
     going = {alias for alias in record.aliases if alias.startswith(request.prefix)}
     busy_here = going & used_aliases(leader.model, namespace)
     if busy_here:
         raise Conflict(
             f"vlan {', '.join(sorted(busy_here))} is in use: kill the VMs and delete the taps on it first"
         )
-    await _commit(leader, call, namespace, vlans.clear(before, namespace, request.prefix), "vlans cleared")
-    return Done()
+    after = vlans.clear(before, namespace, request.prefix)
+    return await _commit(leader, call, namespace, after, "vlans cleared", Done())
 
 
 async def add_bridge(leader: Leader, namespace: str, request: AddBridge, call: Call) -> Done:

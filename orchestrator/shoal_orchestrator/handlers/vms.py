@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from msgspec.structs import replace
 
 from shoal.core.ids import token
 from shoal.core.ranges import fold
-from shoal.errors import Conflict, NotFound, ShoalError, error_class
-from shoal.messages.base import Done, Failure, Said
+from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, error_class
+from shoal.messages.base import Done, Failure
 from shoal.messages.desired import LaunchRecord, Power, State
 from shoal.messages.vms import (
     Changed,
@@ -21,6 +20,8 @@ from shoal.messages.vms import (
     ListVMs,
     StartVMs,
     StopVMs,
+    TagRow,
+    Tags,
     TagVMs,
     VMRow,
     VMs,
@@ -111,7 +112,9 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
         elif state == "RUNNING" and call.repeat:
             as_asked.append(record)
         elif state == "RUNNING":
-            failures.append(_state_error(record, "vm is already running: {vm}"))
+            alone = len(found) == 1 and not failures
+            named = "vm is already running" if alone else "vm is already running: {vm}"
+            failures.append(_state_error(record, named))
         elif state == "LOST":
             failures.append(_state_error(record, f"vm {{vm}} is on host {record.host}, which is lost"))
         else:
@@ -285,23 +288,22 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
     return reply
 
 
-def _each(records: Iterable[LaunchRecord], text: Callable[[LaunchRecord], str]) -> str:
-    return "\n".join(filter(None, (text(record) for record in records)))
-
-
-async def tag_vms(leader: Leader, namespace: str, request: TagVMs, call: Call) -> Said:
+async def tag_vms(leader: Leader, namespace: str, request: TagVMs, call: Call) -> Tags:
     """Show tags, or set one."""
     found, failures = targets(leader, namespace, request.target)
-    if not request.key:
-        rows = _each(found, lambda vm: json.dumps(vm.config.tags, sort_keys=True, separators=(",", ":")))
-        return Said(text=rows, failures=tuple(failures))
+    key = "" if request.key == ALL else request.key
     if not request.value:
-        return Said(
-            text=_each(found, lambda vm: vm.config.tags.get(request.key, "")), failures=tuple(failures)
-        )
+        rows = [
+            TagRow(vm=vm.name, key=name, value=vm.config.tags.get(name, ""))
+            for vm in found
+            for name in ([key] if key else sorted(vm.config.tags))
+        ]
+        return Tags(items=tuple(rows), key=key, failures=tuple(failures))
+    if not key:
+        raise InvalidRequest("cannot assign to wildcard")
     changes = Changes()
-    changes.put(*(_tagged(record, {**record.config.tags, request.key: request.value}) for record in found))
-    reply = Said(text="", failures=tuple(failures))
+    changes.put(*(_tagged(record, {**record.config.tags, key: request.value}) for record in found))
+    reply = Tags(failures=tuple(failures))
     await call.commit(changes, reply)
     return reply
 
@@ -315,7 +317,8 @@ async def clear_tags(leader: Leader, namespace: str, request: ClearTags, call: C
     found, failures = targets(leader, namespace, request.target)
     changes = Changes()
     for record in found:
-        tags = {k: v for k, v in record.config.tags.items() if request.key and k != request.key}
+        kept = record.config.tags if request.key not in ("", ALL) else {}
+        tags = {key: value for key, value in kept.items() if key != request.key}
         changes.put(_tagged(record, tags))
     reply = Done(failures=tuple(failures))
     await call.commit(changes, reply)

@@ -4,7 +4,7 @@ This module refuses to know how the words were found, and whether the cluster li
 
 A field of type int or bool (or an optional one) takes its value from one word. A class may say in the field's
 type what to answer when the word does not fit, where LANGUAGE.md fixes the text:
-`Annotated[int, msgspec.Meta(extra={"error": "expected integer VLAN"})]`.
+`Annotated[int, msgspec.Meta(extra={"error": "expected integer VLAN"})]`; `{word}` in it stands for the word.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def _typed(name: str, value: Word, kind: Any) -> Any:
     if not isinstance(value, str):
         return value
     plain, said = _plain(kind)
+    said = said.replace("{word}", value)
     if plain is int and not (_INTEGER.fullmatch(value) and len(value) <= _LONGEST_INTEGER):
         raise InvalidRequest(said or f"invalid {_shown(name)}: expected an integer, not `{value}`")
     if plain is int:

@@ -20,12 +20,14 @@ A command is one class, derived from `Request[ReplyType]`. Its class variables s
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 Cell = str | int | None
 Scope = Literal["ns", "cluster"]
+#: an integer in a request; what is none is refused in the peer's words
+Integer = Annotated[int, msgspec.Meta(extra={"error": 'strconv.Atoi: parsing "{word}": invalid syntax'})]
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from shoal.messages.base import Display, Reply, Request, Said, Table
 from shoal.messages.capture_requests import CaptureState
+
+#: the number of a VM's interface
+Index = Annotated[int, msgspec.Meta(extra={"error": "invalid interface: `{word}`"})]
+#: how much of a packet is kept
+Length = Annotated[int, msgspec.Meta(extra={"error": 'strconv.ParseUint: parsing "{word}": invalid syntax'})]
 
 
 class CaptureRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,7 +89,7 @@ class CaptureVM(Request[CapturesBegun], frozen=True, kw_only=True, omit_defaults
     reply: ClassVar[type[Reply]] = CapturesBegun
 
     vm: str
-    index: int
+    index: Index
     file: str
 
 
@@ -116,7 +121,7 @@ class SetSnaplen(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     words: ClassVar[tuple[str, ...]] = ("capture pcap snaplen [size]",)
     reply: ClassVar[type[Reply]] = Said
 
-    size: int | None = None
+    size: Length | None = None
 
 
 class SetFilter(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
@@ -152,7 +157,7 @@ class EndVMCaptures(Request[CapturesEnded], frozen=True, kw_only=True, omit_defa
     reply: ClassVar[type[Reply]] = CapturesEnded
 
     vm: str
-    index: int | None = None
+    index: Index | None = None
 
 
 class EndBridgeCaptures(Request[CapturesEnded], frozen=True, kw_only=True, omit_defaults=True):

@@ -55,7 +55,7 @@ from shoal.messages.schedule import (
     SetQueueing,
     ShowQueue,
 )
-from shoal.messages.taps import ClearMirrors, CreateTap, DeleteTap, ListTaps, MirrorTap
+from shoal.messages.taps import ClearMirrors, ClearTaps, CreateTap, DeleteTap, ListTaps, MirrorTap
 from shoal.messages.vlans import (
     AddBridge,
     AddVLAN,
@@ -142,6 +142,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     DeleteTap,
     MirrorTap,
     ClearMirrors,
+    ClearTaps,
     ListCaptures,
     CaptureVM,
     CaptureBridge,

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Reply, Request, Said, Table
+from shoal.messages.base import Display, Integer, Reply, Request, Said, Table
 from shoal.messages.hosts import go_duration
 from shoal.messages.vms import Changed
 
@@ -53,7 +53,7 @@ class Screenshot(Request[Pictured], frozen=True, kw_only=True, omit_defaults=Tru
 
     vm: str
     file: str = ""
-    maximum: int = 0
+    maximum: Integer = 0
 
 
 class TopRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,7 +128,7 @@ class ShowTop(Request[Top], frozen=True, kw_only=True, omit_defaults=True):
     reply: ClassVar[type[Reply]] = Top
     reads: ClassVar[bool] = True
 
-    duration: int = 1
+    duration: Integer = 1
 
 
 class EjectCDROM(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):

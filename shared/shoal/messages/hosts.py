@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Done, Reply, Request, Said, Scope, Table
+from shoal.core.ranges import fold
+from shoal.messages.base import Display, Done, HostAnswer, PerHost, Reply, Request, Said, Scope, Table
 
 
 class HostRange(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -113,12 +114,28 @@ def go_duration(seconds: float) -> str:
 
 
 class Hosts(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """Hosts with their load."""
+    """Hosts with their load, or one `field` of it."""
 
     items: tuple[HostRow, ...]
+    field: str = ""
 
     def display(self) -> Display:
-        """Show the peer's columns; `state`, `accelerator`, `version`, … only when they are named."""
+        """Show the peer's columns; `state`, `accelerator`, `version`, … only when they are named.
+
+        One field is shown as each host's answer, alike ones together.
+        """
+        return PerHost(self.answers()) if self.field else self._table()
+
+    def answers(self) -> tuple[HostAnswer, ...]:
+        """What each host says of the field, alike ones together."""
+        table = self._table()
+        column = table.columns.index("host" if self.field == "name" else self.field)
+        hosts_of: dict[str, list[str]] = {}
+        for row in table.rows:
+            hosts_of.setdefault(str(row[column]), []).append(str(row[0]))
+        return tuple(HostAnswer(hosts=fold(hosts), text=text) for text, hosts in hosts_of.items())
+
+    def _table(self) -> Table:
         return Table(
             columns=(
                 *("host", "cpus", "load", "memused", "memtotal", "rx", "tx", "vms", "vmlimit"),
@@ -139,7 +156,7 @@ class Hosts(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListHosts(Request[Hosts], frozen=True, kw_only=True, omit_defaults=True):
-    """Show the namespace's hosts with their capacity and load.
+    """Show the namespace's hosts with their capacity and load, or one field of it.
 
     The columns state, role, accelerator, version, underlay and warnings are shown when `.columns` names them.
 
@@ -148,10 +165,14 @@ class ListHosts(Request[Hosts], frozen=True, kw_only=True, omit_defaults=True):
 
     noun: ClassVar[str] = "host"
     verb: ClassVar[str] = "list"
-    words: ClassVar[tuple[str, ...]] = ("host",)
+    words: ClassVar[tuple[str, ...]] = (
+        "host",
+        "host <field:cpucommit,cpus,load,memcommit,memtotal,memused,name,netcommit,rx,tx,uptime,vms,vmlimit>",
+    )
     reply: ClassVar[type[Reply]] = Hosts
     reads: ClassVar[bool] = True
 
+    field: str = ""
     after: str = ""
     limit: int = 0
 

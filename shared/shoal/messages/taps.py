@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Done, Reply, Request, Said, Table
+from shoal.messages.base import Cell, Display, Done, Reply, Request, Said, Table
 
 
 class TapRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,16 +20,20 @@ class TapRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alias: str = ""
 
 
+def _vlan(tap: TapRow) -> Cell:
+    return f"{tap.alias} ({tap.vlan})" if tap.alias else tap.vlan
+
+
 class Taps(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """The taps of a namespace."""
 
     items: tuple[TapRow, ...]
 
     def display(self) -> Display:
-        """Show `bridge | tap | vlan`; `host`, `ip` and `alias` only when named."""
+        """Show `bridge | tap | vlan`, `LAN (101)` or a number; `host`, `ip` and `alias` only when named."""
         return Table(
             columns=("bridge", "tap", "vlan", "host", "ip", "alias"),
-            rows=tuple((i.bridge, i.tap, i.vlan, i.host, i.ip, i.alias) for i in self.items),
+            rows=tuple((i.bridge, i.tap, _vlan(i), i.host, i.ip, i.alias) for i in self.items),
             hidden=frozenset({"host", "ip", "alias"}),
         )
 
@@ -88,6 +92,14 @@ class DeleteTap(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
     words: ClassVar[tuple[str, ...]] = ("tap delete <tap>",)
 
     tap: str
+
+
+class ClearTaps(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
+    """End all mirrors of the namespace, and remove all its host taps."""
+
+    noun: ClassVar[str] = "tap"
+    verb: ClassVar[str] = "clear"
+    words: ClassVar[tuple[str, ...]] = ("clear tap",)
 
 
 class MirrorTap(Request[Done], frozen=True, kw_only=True, omit_defaults=True):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Done, Reply, Request, Said, Table
+from shoal.messages.base import Display, Done, Reply, Request, Table
 
 
 class VLANRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +50,24 @@ class AddVLAN(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
     vlan: str
 
 
-class SetVLANRange(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
-    """Show or set the range from which the namespace's aliases get their numbers.
+class VLANRange(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The numbers for a namespace's aliases: from `low` to before `high`, and what the next alias gets (0: none left).
+
+    No numbers: the namespace has no range of its own, or one was set just now.
+    """
+
+    low: int = 0
+    high: int = 0
+    next_free: int = 0
+
+    def display(self) -> Display:
+        """Show `min | max | next`."""
+        row = (self.low, self.high, self.next_free or None)
+        return Table(columns=("min", "max", "next"), rows=(row,) if self.high else ())
+
+
+class SetVLANRange(Request[VLANRange], frozen=True, kw_only=True, omit_defaults=True):
+    """Show or set the range from which the namespace's aliases get their numbers; it ends before its second number.
 
     Example: vlans range 100 199
     """
@@ -59,19 +75,29 @@ class SetVLANRange(Request[Said], frozen=True, kw_only=True, omit_defaults=True)
     noun: ClassVar[str] = "vlans"
     verb: ClassVar[str] = "range"
     words: ClassVar[tuple[str, ...]] = ("vlans range", "vlans range <low> <high>")
-    reply: ClassVar[type[Reply]] = Said
+    reply: ClassVar[type[Reply]] = VLANRange
 
     low: str = ""
     high: str = ""
 
 
-class BlacklistVLAN(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
+class Blacklist(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """VLAN numbers that no alias is given; none when one was added just now."""
+
+    items: tuple[int, ...] = ()
+
+    def display(self) -> Display:
+        """Show a column of numbers."""
+        return Table(columns=("vlan",), rows=tuple((vlan,) for vlan in self.items))
+
+
+class BlacklistVLAN(Request[Blacklist], frozen=True, kw_only=True, omit_defaults=True):
     """Show or add to the VLAN numbers that no alias of the whole cluster is given."""
 
     noun: ClassVar[str] = "vlans"
     verb: ClassVar[str] = "blacklist"
     words: ClassVar[tuple[str, ...]] = ("vlans blacklist [vlan]",)
-    reply: ClassVar[type[Reply]] = Said
+    reply: ClassVar[type[Reply]] = Blacklist
 
     vlan: str = ""
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from shoal.core.vmconfig import VMConfig
-from shoal.messages.base import Display, Done, Reply, Request, Said, Table
+from shoal.messages.base import Display, Done, Integer, Reply, Request, Table
 from shoal.messages.desired import Port, State
 from shoal.messages.hosts import go_duration
 from shoal.messages.schedule import Launched
@@ -107,7 +107,7 @@ class ConnectNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True
     reply: ClassVar[type[Reply]] = Changed
 
     target: str
-    index: int
+    index: Integer
     vlan: str
     bridge: str = ""
 
@@ -124,7 +124,7 @@ class DisconnectNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=T
     reply: ClassVar[type[Reply]] = Changed
 
     target: str
-    index: int
+    index: Integer
 
 
 class AddNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
@@ -142,8 +142,30 @@ class AddNet(Request[Changed], frozen=True, kw_only=True, omit_defaults=True):
     networks: tuple[str, ...]
 
 
-class TagVMs(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
-    """Show the tags of VMs, or one of them, or set one.
+class TagRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One tag of a VM; an empty value is also that of a tag that was asked for and is not there."""
+
+    vm: str
+    key: str
+    value: str = ""
+
+
+class Tags(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Tags of VMs: all of them, or those with the key `key`."""
+
+    items: tuple[TagRow, ...] = ()
+    key: str = ""
+
+    def display(self) -> Display:
+        """Show `name | tag | value`, or `name | value` of one key."""
+        if self.key:
+            return Table(columns=("name", "value"), rows=tuple((i.vm, i.value) for i in self.items))
+        rows = tuple((i.vm, i.key, i.value) for i in self.items)
+        return Table(columns=("name", "tag", "value"), rows=rows)
+
+
+class TagVMs(Request[Tags], frozen=True, kw_only=True, omit_defaults=True):
+    """Show the tags of VMs, or the one with a key, or set one; the key `all` means every tag.
 
     Example: vm tag web1 color red
     """
@@ -151,7 +173,7 @@ class TagVMs(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
     noun: ClassVar[str] = "vm"
     verb: ClassVar[str] = "tag"
     words: ClassVar[tuple[str, ...]] = ("vm tag <target> [key] [value]",)
-    reply: ClassVar[type[Reply]] = Said
+    reply: ClassVar[type[Reply]] = Tags
 
     target: str
     key: str = ""
@@ -159,7 +181,7 @@ class TagVMs(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ClearTags(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
-    """Remove the tags of VMs, or one of them; without arguments, of all VMs of the namespace."""
+    """Remove the tags of VMs, or the one with a key; without arguments, all tags of all VMs of the namespace."""
 
     noun: ClassVar[str] = "vm"
     verb: ClassVar[str] = "clear-tag"
@@ -222,7 +244,8 @@ def _cells(row: VMRow) -> dict[str, str | int]:
         "cc_active": "false",
         "pid": row.pid,
         "vlan": _listed([_vlan(p) for p in ports]),
-        "bridge": _listed([p.bridge for p in ports]),
+        # A port that is in no VLAN remembers its bridge, for `vm net connect`, but is not on it.
+        "bridge": _listed([p.bridge if p.vlan else "" for p in ports]),
         "tap": _listed([p.tap for p in ports]),
         "mac": _listed([p.mac for p in ports]),
         "ip": none,
