@@ -1,11 +1,11 @@
 """Captures of a simulated cluster: they outlive the orchestrator, and end with what they capture."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.component.worker_rig import HOST, Leader, Rig, record, segment
+from tests.waiting import eventually
 
 import shoal
 from shoal.bus.blobs import NatsBlobs
@@ -21,12 +21,18 @@ from shoal.messages.capture_requests import (
     ForgetCaptures,
     StartCapture,
 )
-from shoal.messages.captures import CaptureBridge, CaptureVM, ClearCaptures, ListCaptures, SetSnaplen
+from shoal.messages.captures import (
+    CaptureBridge,
+    CaptureRow,
+    CaptureVM,
+    ClearCaptures,
+    ListCaptures,
+    SetSnaplen,
+)
 from shoal.messages.taps import CreateTap, DeleteTap
 from shoal.testing.cluster import Cluster, cluster
 from shoal_orchestrator.workers import Workers
 
-DEADLINE_S = 60.0
 PCAP = bytes.fromhex("d4c3b2a1")
 
 
@@ -41,16 +47,6 @@ class Alive:
 async def running() -> AsyncIterator[Cluster]:
     async with cluster("mm[1-2]") as found:
         yield found
-
-
-async def until(what: str, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for a condition that is asked again and again, or fail."""
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            while not await condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pytest.fail(f"not within {DEADLINE_S} s: {what}")
 
 
 async def filled(client: Client) -> NamespaceHandle:
@@ -90,12 +86,12 @@ async def test_what_ends_by_itself_is_collected(running: Cluster) -> None:
         async def there() -> bool:
             return "lan-mm1-101.pcap" in {row.name for row in await client.files.list()}
 
-        await until("the file is there", there)
+        await eventually(there, "the file is there")
 
         async def forgotten() -> bool:
             return not (await ns.call(ListCaptures())).items
 
-        await until("the host has forgotten it", forgotten)
+        await eventually(forgotten, "the host has forgotten it")
 
 
 async def test_a_host_that_cannot_be_asked_is_named(running: Cluster) -> None:
@@ -104,17 +100,19 @@ async def test_a_host_that_cannot_be_asked_is_named(running: Cluster) -> None:
         ns = await filled(client)
         await ns.call(CaptureVM(vm="a", index=0, file="a.pcap"))
 
-        async def beaten() -> bool:
-            return bool((await ns.call(ListCaptures())).items)
+        async def listed() -> tuple[CaptureRow, ...]:
+            return (await ns.call(ListCaptures())).items
 
-        await until("it is listed", beaten)
+        (row,) = await eventually(listed, "it is listed")
+        assert row.path == "a.pcap"
         running.kill("workers")
 
-        async def named() -> bool:
-            reply = await ns.call(ListCaptures())
-            return any("captures on mm1 cannot be seen" in failure.message for failure in reply.failures)
+        async def unseen() -> list[str]:
+            failures = (await ns.call(ListCaptures())).failures
+            return [failure.message for failure in failures if "cannot be seen" in failure.message]
 
-        await until("the host is named", named)
+        (message,) = await eventually(unseen, "the host is named")
+        assert message.startswith("captures on mm1 cannot be seen")
 
 
 async def test_a_kept_capture_is_told_until_it_was_forgotten(nats_url: str) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 
 import pytest
+from tests.waiting import eventually
 
 import shoal
 from shoal.bus.connection import connect as connect_bus
@@ -175,20 +176,21 @@ async def test_events_tell_of_each_vm_in_order():
         listening = asyncio.Event()
 
         async def listen():
-            stream = ns.events()
-            task = asyncio.ensure_future(anext(stream))
-            listening.set()
-            while True:
-                event = await task
-                if event.noun == "vm" and event.name == "vm0":
-                    heard.append(type(event))
-                    if type(event) is VMQuit:
-                        return
-                task = asyncio.ensure_future(anext(stream))
+            async with contextlib.aclosing(ns.events()) as events:
+                async for event in events:
+                    listening.set()
+                    if event.noun == "vm" and event.name == "vm0":
+                        heard.append(type(event))
+                        if type(event) is VMQuit:
+                            return
+
+        async def in_force():
+            """Whether the subscription has brought anything: there is always something new to hear of."""
+            await ns.launch("1")
+            return listening.is_set()
 
         listener = asyncio.create_task(listen())
-        await listening.wait()
-        await asyncio.sleep(0.2)  # the subscription is on its way; events before it are not asked for
+        await eventually(in_force, "an event is heard")
         await ns.launch("vm0")
         await ns.start("vm0")
         await ns.kill("vm0")

@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.waiting import wait_until
 
 from shoal.errors import Unavailable
 from shoal.testing import find_nats_server
@@ -31,14 +31,6 @@ def server(need: Callable[[str, bool], None]) -> None:
         find_nats_server()
     except Unavailable:
         need("nats-server", False)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class Running:
@@ -97,7 +89,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     for running in started:
         running.process.kill()
         running.process.communicate()
-        until(running.is_gone)
+        wait_until(running.is_gone, "the lab is gone", DEADLINE_S)
 
 
 def lab(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -169,8 +161,12 @@ def test_however_a_lab_is_ended_nothing_is_left(
     assert f"export NATS_URL={running.file('lab')['url']}" in running.said
     assert running.end(number) == code
     assert ("shoal: taking the lab down\n" in running.told) == (number != signal.SIGKILL)
-    until(running.is_gone)
-    until(lambda: not [pid for pid in census.pids() if str(running.state) in census.command_of(pid)])
+    wait_until(running.is_gone, "the lab is gone", DEADLINE_S)
+    wait_until(
+        lambda: not [pid for pid in census.pids() if str(running.state) in census.command_of(pid)],
+        "no process of the lab is left",
+        DEADLINE_S,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -198,11 +194,11 @@ def test_a_process_that_was_started_again_is_found_and_ended(start: Callable[...
     running = start("lab", "--hosts", "1")
     before = running.role("orchestrator")
     os.kill(before["pid"], signal.SIGKILL)
-    until(lambda: running.role("orchestrator")["pid"] == 0)
+    wait_until(lambda: running.role("orchestrator")["pid"] == 0, "it is known to be gone", DEADLINE_S)
     assert not running.role("orchestrator")["leader"]
     with (running.state / "again.log").open("wb") as log:
         again = subprocess.Popen(before["argv"], stdout=log, stderr=log, start_new_session=True)
-    until(lambda: running.role("orchestrator")["pid"] == again.pid)
+    wait_until(lambda: running.role("orchestrator")["pid"] == again.pid, "it is known again", DEADLINE_S)
     assert running.end(signal.SIGTERM) == 128 + signal.SIGTERM
     assert again.wait(DEADLINE_S) is not None
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.waiting import eventually
 
 import shoal
 from shoal.core.vmconfig import DiskSpec, VMConfig
@@ -23,12 +24,6 @@ async def saved(client):
     return [row.name for row in await client.files.list() if row.name.startswith("saved")]
 
 
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not await condition():
-            await asyncio.sleep(0.1)
-
-
 async def test_one_vm_that_cannot_be_saved_leaves_no_names():
     """If one VM fails nothing of the others is named, all run on, and the next try works."""
     async with cluster("mm[0-2]") as running, shoal.connect(running.url) as client:
@@ -47,7 +42,7 @@ async def test_one_vm_that_cannot_be_saved_leaves_no_names():
         async def all_as_before():
             return await states(ns) == running_again
 
-        await until(all_as_before)
+        await eventually(all_as_before, "all run as before")
         await ns.call(RemoveHotplug(target="vm1", disk="all"))
         assert len((await ns.call(SaveNamespace(name="monday"))).files) == 9
         assert await states(ns) == running_again
@@ -65,7 +60,7 @@ async def test_an_orchestrator_that_ends_while_it_saves():
         async def begun():
             return (await ns.call(ShowSave())).total == 200 or saving.done()
 
-        await until(begun)
+        await eventually(begun, "it has begun")
         assert not saving.done()
         # Else the next orchestrator would be asked again, and save them all.
         saving.cancel()
@@ -77,5 +72,5 @@ async def test_an_orchestrator_that_ends_while_it_saves():
         async def all_run():
             return set((await states(ns)).values()) == {"RUNNING"}
 
-        await until(all_run)
+        await eventually(all_run, "all run")
         assert await saved(client) == []

@@ -7,6 +7,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.waiting import eventually
+
 from shoal.messages.captures import (
     CaptureBridge,
     CaptureVM,
@@ -16,8 +18,6 @@ from shoal.messages.captures import (
     SetFilter,
 )
 from shoal_worker.lab.layout import enter
-
-DEADLINE_S = 60
 
 
 def recorders(lab, *parts):
@@ -68,9 +68,11 @@ async def go_on(lab, red, before):
     assert {row.state for row in (await listed(red)).values()} == {"running"}
     (dead,) = recorders(lab, "shb-1-100", "/mm2/")
     os.kill(dead, signal.SIGKILL)
-    async with asyncio.timeout(DEADLINE_S):
-        while (await listed(red))["lan-mm2-100.pcap"].state != "died":
-            await asyncio.sleep(0.1)
+
+    async def died():
+        return (await listed(red))["lan-mm2-100.pcap"].state == "died"
+
+    await eventually(died, "its death is seen")
 
 
 async def end(lab, client, red, reds, blues, folder):

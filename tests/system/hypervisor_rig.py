@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.waiting import wait_until
 
 from shoal.core.vmconfig import VMConfig
 from shoal_worker.cache_folder import cache_folder
@@ -37,13 +37,6 @@ class Answer(msgspec.Struct):
     version: str
     seconds: float
     changes: int
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:

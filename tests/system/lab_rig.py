@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -13,13 +12,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.waiting import eventually
 
 import shoal
-from shoal_worker.guest import GuestImage, image_in
+from shoal_worker.guest import READY_MARKER, GuestImage, image_in
 
 GUEST = Path("/var/cache/shoal/guest")
 READY_TIMEOUT_S = 180
 END_TIMEOUT_S = 60
+#: emulated guests on a busy machine
+BOOT_TIMEOUT_S = 300
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +59,26 @@ class Lab:
 
     async def ready(self) -> None:
         """Wait until the lab has said that it is up."""
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            while "Ctrl-C here" not in self._said.read_text():
-                assert self.process.poll() is None, self._said.read_text()
-                await asyncio.sleep(0.1)
+
+        async def up() -> bool:
+            assert self.process.poll() is None, self._said.read_text()
+            return "Ctrl-C here" in self._said.read_text()
+
+        await eventually(up, "the lab is up", READY_TIMEOUT_S)
 
     @property
     def url(self) -> str:
         """Its NATS server."""
         return str(json.loads((self.state / "lab.json").read_text())["url"])
+
+
+async def booted(folder: Path, timeout_s: float = BOOT_TIMEOUT_S) -> None:
+    """Wait until the guest whose folder this is has said on its serial line that it is up."""
+
+    async def said() -> bool:
+        return READY_MARKER in (folder / "serial0.log").read_text(errors="replace")
+
+    await eventually(said, f"{folder} is up", timeout_s)
 
 
 @contextlib.asynccontextmanager

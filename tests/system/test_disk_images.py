@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from shoal_worker.core.domain_xml import Layer
 from shoal_worker.disk_images import inspect, look, make_overlay
@@ -146,16 +146,9 @@ def test_looking(tmp_path: Path) -> None:
     assert (lower.image, lower.format, lower.backing) == (str(base), "raw", "")
     with subprocess.Popen(["qemu-nbd", "-k", str(tmp_path / "nbd.sock"), "-f", "qcow2", str(top)]) as writer:
         try:
-            wait_until(lambda: look(str(top))[0].used)
+            wait_until(lambda: look(str(top))[0].used, "the image is in use")
         finally:
             writer.terminate()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 async def test_images_of_the_head(tmp_path: Path) -> None:

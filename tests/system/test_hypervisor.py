@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.hypervisor_rig import Worker, is_alive, spec, wait_until
+from tests.system.hypervisor_rig import Worker, is_alive, spec
+from tests.waiting import wait_until
 
 from shoal.core.vmconfig import DiskSpec
 from shoal_worker.guest import READY_MARKER, GuestImage

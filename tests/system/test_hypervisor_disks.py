@@ -6,7 +6,8 @@ import subprocess
 import uuid
 
 import pytest
-from tests.system.hypervisor_rig import Worker, spec, wait_until
+from tests.system.hypervisor_rig import Worker, spec
+from tests.waiting import wait_until
 
 from shoal.core.vmconfig import DiskSpec, VMConfig
 from shoal_worker.guest import GuestImage

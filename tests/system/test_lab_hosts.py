@@ -12,11 +12,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 from shoal.errors import Refused
 from shoal_worker.lab import census, hosts
@@ -33,14 +33,6 @@ pytestmark = pytest.mark.root
 DEADLINE_S = 60.0
 #: a process that ends only when it is killed
 STUBBORN = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def own_links() -> set[str]:
@@ -131,7 +123,7 @@ def test_teardown_ends_what_runs_in_the_hosts(lab: str, made: tuple[Node, ...], 
         stopped.send_signal(signal.SIGSTOP)
         member = census.Member(lab=lab, netns=census.inodes(hosts.namespaces(lab)))
         ours = {obedient.pid, stubborn.pid, stopped.pid, marked.pid}
-        until(lambda: set(census.members(member)) == ours)
+        wait_until(lambda: set(census.members(member)) == ours, "exactly ours are found")
         assert census.end(member, grace_s=1.0, later_grace_s=0.5) == []
         tear_down(lab, tmp_path, remove_state=False)
         assert obedient.wait(5) == -signal.SIGTERM
@@ -156,7 +148,7 @@ def test_what_others_need_ends_last(lab: str, made: tuple[Node, ...]) -> None:
     watch = threading.Thread(target=lambda: seen.extend((first.wait(), last.poll() or 0)))
     watch.start()
     try:
-        until(lambda: census.command_of(last.pid) == ("sleep", "601"))
+        wait_until(lambda: census.command_of(last.pid) == ("sleep", "601"), "it has become sleep")
         member = census.Member(lab=lab, netns=census.inodes(hosts.namespaces(lab)))
         census.end(member, grace_s=5.0, later=lambda pid: census.command_of(pid)[1:] == ("601",))
         watch.join(DEADLINE_S)
@@ -210,7 +202,7 @@ def test_a_killed_lab_leaves_nothing(lab: str, stand_in: tuple[subprocess.Popen[
     assert census.alive(pid)
     assert state.is_dir()
     process.kill()
-    until(lambda: not state.exists())
+    wait_until(lambda: not state.exists(), "the state folder is gone")
     assert not census.alive(pid)
     assert hosts.namespaces(lab) == []
 
@@ -221,7 +213,7 @@ def test_the_guard_survives_what_a_terminal_sends(
     """The guard is in a session of its own: a signal to the lab's whole process group does not reach it."""
     process, state, pid = stand_in
     os.killpg(process.pid, signal.SIGKILL)
-    until(lambda: not state.exists())
+    wait_until(lambda: not state.exists(), "the state folder is gone")
     assert not census.alive(pid)
     assert hosts.namespaces(lab) == []
 

@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.system import capture_checks
+from tests.system import capture_checks, lab_rig
 from tests.system.lab_rig import Lab
+from tests.waiting import eventually
 
 import shoal
 from shoal.core.vmconfig import NetSpec, VMConfig
@@ -18,7 +19,7 @@ from shoal.messages.schedule import ScheduleStatus
 from shoal.messages.taps import CreateTap
 from shoal.messages.vlans import AddBridge
 from shoal.messages.vms import ConnectNet, DisconnectNet
-from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, READY_MARKER, command_line
+from shoal_worker.guest import MEMORY_MIB, NIC_DRIVER, command_line
 from shoal_worker.guest.console import serial_console
 from shoal_worker.lab.layout import enter
 
@@ -95,11 +96,8 @@ def config(image, namespace, name, address):
 
 async def booted(lab, rows):
     """Wait until every guest says that it is up."""
-    async with asyncio.timeout(BOOT_TIMEOUT_S):
-        for row in rows:
-            log = lab.guest(row) / "serial0.log"
-            while READY_MARKER not in log.read_text(errors="replace"):
-                await asyncio.sleep(0.1)
+    for row in rows:
+        await lab_rig.booted(lab.guest(row), BOOT_TIMEOUT_S)
 
 
 async def ask(lab, row, address):
@@ -194,14 +192,20 @@ async def check_worker_restart(lab, client, reds, red):
         )
     lab.restarted.append(again)
     try:
-        async with asyncio.timeout(120):
-            while "host-claimed" not in (lab.state / "again.log").read_text():
-                assert again.poll() is None
-                await asyncio.sleep(0.1)
-            while "mm1" not in {h.host for h in await client.hosts() if h.state == "alive"}:
-                await asyncio.sleep(0.1)
-            while {r.pid for r in await red.vms() if r.name == row.name} != {before.pid}:
-                await asyncio.sleep(0.1)
+
+        async def claimed():
+            assert again.poll() is None
+            return "host-claimed" in (lab.state / "again.log").read_text()
+
+        async def alive():
+            return "mm1" in {h.host for h in await client.hosts() if h.state == "alive"}
+
+        async def the_same():
+            return {r.pid for r in await red.vms() if r.name == row.name} == {before.pid}
+
+        await eventually(claimed, "the worker has its host again", 120)
+        await eventually(alive, "the host is alive")
+        await eventually(the_same, "the guest is the process that it was")
         (now,) = await red.wait(row.name, "RUNNING", timeout_s=60)
         assert now.instance == before.instance
         assert Path(f"/proc/{before.pid}").exists()

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.system.lab_rig import laboratory
+from tests.system.lab_rig import BOOT_TIMEOUT_S, booted, laboratory
+from tests.waiting import eventually
 
 from shoal.core.vmconfig import DiskSpec, NetSpec, VMConfig
 from shoal.errors import InvalidRequest
@@ -24,7 +25,6 @@ from shoal_worker.guest.console import serial_console
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
-BOOT_TIMEOUT_S = 300
 HOSTS = ("mm1", "mm2")
 
 
@@ -56,10 +56,7 @@ class Red:
         return self.state / str((await self.row(name)).host) / "by-name" / "red" / name
 
     async def booted(self, name: str) -> None:
-        log = await self.folder(name) / "serial0.log"
-        async with asyncio.timeout(BOOT_TIMEOUT_S):
-            while READY_MARKER not in log.read_text(errors="replace"):
-                await asyncio.sleep(0.2)
+        await booted(await self.folder(name))
 
     async def uptime_s(self, name: str) -> int:
         async with serial_console(await self.folder(name) / "serial0.sock") as console:
@@ -76,9 +73,10 @@ class Red:
         return answer
 
     async def older_than(self, name: str, uptime_s: int) -> None:
-        async with asyncio.timeout(BOOT_TIMEOUT_S):
-            while await self.uptime_s(name) <= uptime_s:
-                await asyncio.sleep(0.5)
+        async def older() -> bool:
+            return await self.uptime_s(name) > uptime_s
+
+        await eventually(older, f"{name} is older than {uptime_s} s", BOOT_TIMEOUT_S)
 
 
 async def test_saved_guests_go_on(guest_image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> None:

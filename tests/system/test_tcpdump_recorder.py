@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.waiting import eventually
 
 from shoal.errors import InvalidRequest, Refused
 from shoal_worker.tcpdump_recorder import TcpdumpRecorder
@@ -37,9 +38,11 @@ def send(text):
 
 async def written(recording, text):
     """Wait until tcpdump has taken a packet with that text from the kernel, which takes a moment."""
-    async with asyncio.timeout(DEADLINE_S):
-        while text not in Path(recording.path).read_bytes():  # the file tells nobody
-            await asyncio.sleep(0.01)
+
+    async def there():
+        return text in Path(recording.path).read_bytes()
+
+    await eventually(there, f"a packet with {text!r}")
 
 
 async def content(recorder, recording):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.system.network_rig import ip
+from tests.waiting import wait_until
 
 from shoal_worker.lab.layout import enter
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
-DEADLINE_S = 60.0
 AGENT = """
 import asyncio, json, sys
 from pathlib import Path
@@ -30,13 +30,6 @@ async def rounds():
 asyncio.run(rounds())
 print(json.dumps([leases.address("tap0"), leases.trouble("tap0")]))
 """
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -87,7 +80,7 @@ def clients(folder: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"udhcpc" in words and str(folder / "tap0.pid").encode() in words:
+        if b"udhcpc" in words and any(word.startswith(os.fsencode(f"{folder}/")) for word in words):
             found.append(int(path.parent.name))
     return found
 
@@ -111,6 +104,17 @@ def test_life_of_a_lease(place: tuple[str, Path]) -> None:
     assert ensure(netns, folder)[0] == ""
 
 
+def test_a_client_is_known_by_itself(place: tuple[str, Path]) -> None:
+    """A client that runs is found again whatever has become of the files beside it, and no second one is started."""
+    netns, folder = place
+    ensure(netns, folder, "tap0")
+    (first,) = wait_until(lambda: clients(folder), "a client")
+    for path in folder.iterdir():
+        path.unlink()
+    ensure(netns, folder, "tap0")
+    assert clients(folder) == [first]
+
+
 def test_a_client_that_was_killed_is_started_again(place: tuple[str, Path]) -> None:
     """A client that died is replaced, and the tap keeps an address."""
     netns, folder = place
@@ -120,5 +124,7 @@ def test_a_client_that_was_killed_is_started_again(place: tuple[str, Path]) -> N
     subprocess.run(["kill", "-9", str(killed)], check=True)
     wait_until(lambda: killed not in clients(folder), "it is dead")
     ensure(netns, folder, "tap0")
-    wait_until(lambda: len(clients(folder)) == 1, "another client")
+    (again,) = wait_until(lambda: clients(folder), "another client")
+    assert again != killed
     wait_until(lambda: "10.9.0.50/24" in ip("address", "show", "dev", "tap0", netns=netns), "the address")
+    assert clients(folder) == [again]

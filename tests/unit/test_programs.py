@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.waiting import eventually
 
 from shoal.errors import PermissionDenied, Refused
 from shoal_worker import programs
@@ -48,9 +49,7 @@ async def test_one_that_does_not_end_is_killed_with_its_children(
         await HostPrograms().run(["sh", "-c", script])
     stat = Path(f"/proc/{pid.read_text().strip()}/stat")
     # It is no child of ours: nothing tells when it is dead.
-    async with asyncio.timeout(10):
-        while _lives(stat):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: asyncio.to_thread(lambda: not _lives(stat)), "its child is dead")
 
 
 async def test_output_is_bounded() -> None:

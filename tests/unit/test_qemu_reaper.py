@@ -9,11 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from shoal_worker.qemu_reaper import QemuReaper, is_detached_qemu
 
@@ -49,14 +49,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def wait_for_program(pid: int, program: Path) -> None:
-    """Wait until a process that was forked has become the program."""
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}/comm").read_text().strip() != program.name[:15]:
-        assert time.monotonic() < deadline, f"process {pid} has not become {program.name}"
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def subreaper() -> Iterator[None]:
     """Make the test's process a subreaper and undo it, since the attribute is the process's."""
@@ -81,7 +73,8 @@ def test_detached_process_is_reaped_with_its_status(tmp_path: Path) -> None:
                 for duration in ("0", "600")
             ]
             assert ends.get(timeout=10) == (pids[0], 0)
-            wait_for_program(pids[1], program)
+            name = Path(f"/proc/{pids[1]}/comm")
+            wait_until(lambda: name.read_text().strip() == program.name[:15], "it has become the program")
         os.kill(pids[1], signal.SIGKILL)
         pid, status = ends.get(timeout=10)
         assert pid == pids[1]

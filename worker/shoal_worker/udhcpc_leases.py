@@ -1,7 +1,7 @@
 """Gets addresses for host taps by udhcpc, the DHCP client of busybox: one process for each tap.
 
-Refuses to know records and links. A client bears its tap in its arguments and its process number in a file, so that
-the next worker finds it, and nothing is done to another process that got a dead one's number.
+Refuses to know records and links. A client is known by its arguments, which name our folder and its tap: files with
+process numbers can be late, empty or out of date, and a second client would ask for a second address.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import contextlib
 import os
 import shutil
 import signal
+from collections import defaultdict
 from importlib import resources
 from pathlib import Path
+
+from shoal_worker.lab.census import command_of, pids
 
 _BUSYBOX = "busybox"
 _SCRIPT = "udhcpc.sh"
 
 
 class UdhcpcLeases:
-    """The clients of one worker; `folder` (absolute) has their script, process numbers and addresses."""
+    """The clients of one worker; `folder` (absolute) has their script, and the addresses that they have got."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._taps: frozenset[str] = frozenset()
         self._trouble = ""
+        #: those that this process has started, and has to reap
+        self._children: set[int] = set()
 
     async def ensure(self, taps: frozenset[str]) -> None:
         """End the clients of other taps, start those that are missing (or have died)."""
@@ -44,16 +49,22 @@ class UdhcpcLeases:
         return self._trouble if tap in self._taps else ""
 
     def _ensure(self, taps: frozenset[str]) -> None:
-        for path in self._folder.glob("*.pid"):
-            if path.stem not in taps:
-                self._end(path.stem)
+        self._reap()
+        running = self._clients()
+        for tap, clients in running.items():
+            for pid in clients[1:] if tap in taps else clients:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        for lease in self._folder.glob("*.lease"):
+            # A client takes its own away when it ends; this was left by one that was killed.
+            if lease.stem not in taps and lease.stem not in running:
+                lease.unlink(missing_ok=True)
         self._trouble = ""
-        for tap in sorted(taps):
-            if not self._pid(tap):
-                try:
-                    self._start(tap)
-                except OSError as error:
-                    self._trouble = f"cannot start a DHCP client: {error.strerror or error}"
+        for tap in sorted(taps - running.keys()):
+            try:
+                self._start(tap)
+            except OSError as error:
+                self._trouble = f"cannot start a DHCP client: {error.strerror or error}"
 
     def _start(self, tap: str) -> None:
         busybox = shutil.which(_BUSYBOX)
@@ -65,9 +76,9 @@ class UdhcpcLeases:
         script.write_bytes(resources.files("shoal_worker").joinpath(_SCRIPT).read_bytes())
         script.chmod(0o700)
         # In the foreground of a session of its own; asks for ever, and gives the lease back when it is ended.
-        argv = [busybox, "udhcpc", "-i", tap, "-f", "-R", "-s", str(script), "-p", str(self._file(tap))]
+        argv = [busybox, "udhcpc", "-i", tap, "-f", "-R", "-s", str(script)]
         argv += ["-t", "3", "-T", "2", "-A", "3"]
-        pid = os.posix_spawn(
+        child = os.posix_spawn(
             busybox,
             argv,
             {**os.environ, "SHOAL_LEASE": str(self._lease(tap))},
@@ -78,31 +89,26 @@ class UdhcpcLeases:
             ],
             setsid=True,
         )
-        # It writes this itself, but perhaps not before it is looked for again.
-        self._file(tap).write_text(f"{pid}\n", encoding="ascii")
+        self._children.add(child)
 
-    def _end(self, tap: str) -> None:
-        pid = self._pid(tap)
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        else:
-            self._file(tap).unlink(missing_ok=True)
-            self._lease(tap).unlink(missing_ok=True)
+    def _clients(self) -> dict[str, list[int]]:
+        """The clients that run, whoever has started them: tap → process numbers."""
+        script = str(self._folder / _SCRIPT)
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for pid in pids():
+            words = command_of(pid)
+            if words[1:3] == ("udhcpc", "-i") and script in words:
+                found[words[3]].append(pid)
+        return found
 
-    def _pid(self, tap: str) -> int:
-        """The tap's client, if it is there and is one; a dead child is reaped."""
-        try:
-            pid = int(self._file(tap).read_text(encoding="ascii"))
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return 0
-        return pid if os.fsencode(self._file(tap)) in words else 0
-
-    def _file(self, tap: str) -> Path:
-        return self._folder / f"{tap}.pid"
+    def _reap(self) -> None:
+        for child in list(self._children):
+            try:
+                ended = os.waitpid(child, os.WNOHANG)[0] == child
+            except ChildProcessError:
+                ended = True
+            if ended:
+                self._children.discard(child)
 
     def _lease(self, tap: str) -> Path:
         return self._folder / f"{tap}.lease"
