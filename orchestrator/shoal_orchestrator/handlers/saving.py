@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -159,14 +159,16 @@ async def save_namespace(leader: Leader, namespace: str, request: SaveNamespace,
     changes = Changes()
     changes.put(replace(record, save=save), *paused)
     await call.commit(changes)
+    ran = {vm.instance for vm in paused}
     try:
         reply = await _save_all(leader, namespace, vms, paused, folder, call)
     except Exception as error:
         # Whatever it is: without this the VMs would stay paused, and every further save be refused.
         unforeseen = "it failed inside the orchestrator; its log says why"
-        await end_save(leader, namespace, error.message if isinstance(error, ShoalError) else unforeseen)
+        reason = error.message if isinstance(error, ShoalError) else unforeseen
+        await end_save(leader, namespace, reason, ran)
         raise
-    resumed = await end_save(leader, namespace, "")
+    resumed = await end_save(leader, namespace, "", ran)
     total = len(resumed)
     await leader.inventory.carried_out(resumed, lambda done: call.progress(done, total, "resuming"))
     await call.commit(Changes(), reply)
@@ -252,8 +254,13 @@ def _together(failures: list[Failure]) -> ShoalError:
     return Refused(f"nothing was saved: {texts[0]}{more}", details=tuple(texts[1:]))
 
 
-async def end_save(leader: Leader, namespace: str, reason: str) -> list[LaunchRecord]:
-    """Let the VMs go on that a save has paused, and write down how it ended; `reason` empty: well."""
+async def end_save(
+    leader: Leader, namespace: str, reason: str, paused: Collection[str] | None = None
+) -> list[LaunchRecord]:
+    """Let the VMs go on that a save has paused, and write down how it ended; `reason` empty: well.
+
+    `paused` are their instances; a leader that did not pause them itself (None) knows only their names.
+    """
     record = leader.model.namespaces.get(namespace)
     if record is None or record.save is None or record.save.state != "running":
         return []
@@ -269,7 +276,7 @@ async def end_save(leader: Leader, namespace: str, reason: str) -> list[LaunchRe
     resumed = [
         replace(vm, revision=vm.revision + 1, power="running")
         for vm in found
-        if vm is not None and vm.power == "paused"
+        if vm is not None and vm.power == "paused" and (paused is None or vm.instance in paused)
     ]
     changes.put(*resumed)
     await leader.commit(changes)
