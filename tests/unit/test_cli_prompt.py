@@ -17,7 +17,7 @@ from prompt_toolkit.output import DummyOutput
 
 from shoal.cli.known import KnownValues
 from shoal.cli.printing import Printer
-from shoal.cli.prompt import GrammarCompleter, run_interruptibly, run_prompt
+from shoal.cli.prompt import GrammarCompleter, run_interruptibly, run_pasted, run_prompt
 from shoal.console.session import Session, console_grammar
 from shoal.core.vmconfig import VMConfig
 from shoal.errors import Unavailable
@@ -198,6 +198,16 @@ async def test_pasted_lines_are_carried_out_one_by_one(
         "shoal[red]$ echo b",
         "b",
     ]
+
+
+async def test_ctrl_c_ends_what_was_pasted(session: Session) -> None:
+    """The lines behind the one that is interrupted are not carried out."""
+    out, err = io.StringIO(), io.StringIO()
+    asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGINT)
+    async with asyncio.timeout(30):
+        assert not await run_pasted(session, Printer(out, err, {}), "echo a\nvm stop x\necho b")
+    assert out.getvalue().splitlines()[1:3] == ["a", "shoal[minimega]$ vm stop x"]
+    assert "echo b" not in out.getvalue()
 
 
 async def test_the_end_of_the_input_leaves(

@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from shoal_worker.core.media_xml import cdrom_xml, usb_drives, usb_xml
+from shoal_worker.core.domain_xml import nic_xml
+from shoal_worker.core.media_xml import cdrom_xml, has_nic, usb_drives, usb_xml
+from shoal_worker.hypervisor import GuestNic
 
 DOMAIN = """
 <domain><devices>
@@ -41,6 +43,15 @@ def test_the_first_drive_gets_the_medium(path: str, sources: list[str]) -> None:
 def test_no_drive() -> None:
     """A domain without a CD-ROM drive has nothing to change."""
     assert cdrom_xml("<domain><devices/></domain>", "/new.iso") is None
+
+
+def test_interfaces_are_known_by_their_mac() -> None:
+    """An interface is there if one has its MAC address, however that is written."""
+    nic = nic_xml(GuestNic(tap="t0", mac="02:00:00:00:00:0A", driver="e1000"))
+    domain = with_drives(nic)
+    assert has_nic(domain, "02:00:00:00:00:0a")
+    assert not has_nic(domain, "02:00:00:00:00:0b")
+    assert not has_nic(DOMAIN, "02:00:00:00:00:0a")
 
 
 def test_usb_drives_are_read_back() -> None:

@@ -33,8 +33,9 @@ def page(
 
 def heavy_page(
     items: Sequence[T], after: Any, limit: int, *, key: Callable[[T], Any], row: Callable[[T], R]
-) -> tuple[list[R], T | None]:
-    """As `page`, for items that weigh much and unequally: the rows made of them, as many as may go into one reply.
+) -> tuple[list[R], bool]:
+    """As `page`, for items that weigh much and unequally: the rows made of them, as many as may go into one reply,
+    and whether more follow.
 
     At least one row, whatever it weighs; at most `limit` (0: as many as fit).
     """
@@ -45,6 +46,6 @@ def heavy_page(
         made = row(items[at])
         weight += len(codec.encode(made))
         if rows and (weight > PAGE_BYTES or len(rows) == (limit or MOST_ROWS)):
-            return rows, items[at - 1]
+            return rows, True
         rows.append(made)
-    return rows, None
+    return rows, False

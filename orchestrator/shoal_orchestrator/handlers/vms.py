@@ -56,9 +56,8 @@ async def list_vms(leader: Leader, namespace: str, request: ListVMs, _: Call) ->
     leader.namespace(namespace)
     records = sorted(leader.model.launches[namespace].values(), key=_id)
     after = int(request.after) if request.after else None
-    found = heavy_page(records, after, request.limit, key=_id, row=partial(_row, leader))
-    rows, last = found
-    return VMs(items=tuple(rows), brief=request.summary, next=str(last.id) if last else "")
+    rows, more = heavy_page(records, after, request.limit, key=_id, row=partial(_row, leader))
+    return VMs(items=tuple(rows), brief=request.summary, next=str(rows[-1].id) if more else "")
 
 
 def _id(record: LaunchRecord) -> int:
