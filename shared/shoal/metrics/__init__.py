@@ -1,0 +1,1 @@
+"""What the daemons count and measure, and how Prometheus reads it. Nothing here knows what is measured."""
