@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shoal_worker.lab.layout import HEAD, MARK, MAX_HOSTS, Layout, Programs, network_netns, nodes
+from shoal_worker.lab.nats_servers import NatsServer
 
 LAYOUT = Layout(lab="ab12cd", state=Path("/s"), programs=Programs(python="py", nats_server="nats-server"))
 
@@ -60,8 +61,22 @@ def test_a_simulation_is_one_process_outside_all_namespaces() -> None:
 
 def test_nats_keeps_its_store_in_the_state_directory() -> None:
     """The server can be started again by its argv, on the same port and with the same store."""
-    process = LAYOUT.nats(address="127.0.0.1", port=4300)
+    process = LAYOUT.nats(NatsServer(1, "127.0.0.1", 4300))
     assert process.argv == (
         *("nats-server", "--config", "/s/nats/nats.conf", "--addr", "127.0.0.1", "--port", "4300"),
     )
-    assert 'store_dir: "/s/nats/store"' in LAYOUT.nats_config()
+    second = LAYOUT.nats(NatsServer(2, "127.0.0.1", 4301, 6300))
+    assert "/s/nats2/nats.conf" in second.argv
+    assert (second.name, second.log) == ("nats head 2", Path("/s/logs/nats2-head.log"))
+
+
+def test_orchestrators_of_a_lab_are_told_apart() -> None:
+    """Each has a name in its arguments, a log and a number of its own: it can be killed and found again by that."""
+    first, second = (LAYOUT.orchestrator("nats://h:1", HEAD, number=number, replicas=3) for number in (1, 2))
+    assert first.argv == (
+        *("py", "-m", "shoal_orchestrator", "--server", "nats://h:1", "--head", "head"),
+        *("--name", "orchestrator", "--replicas", "3"),
+    )
+    assert first.name == "orchestrator head"
+    assert (second.name, second.log) == ("orchestrator head 2", Path("/s/logs/orchestrator2-head.log"))
+    assert second.command != first.command

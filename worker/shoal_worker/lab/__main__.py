@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from shoal.errors import ShoalError
+from shoal.settings.file import VARIABLE
 from shoal_worker.lab.lab import run_lab
 from shoal_worker.lab.settings import LabSettings, parse
 from shoal_worker.lab.up import run_up
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a lab, or this machine as a cluster; the exit code."""
+    # a lab is as its flags say, whatever the daemons of this machine are configured to
+    os.environ.setdefault(VARIABLE, os.devnull)
     try:
         settings = parse(sys.argv[1:] if arguments is None else arguments, root=os.geteuid() == 0)
         return run_lab(settings) if isinstance(settings, LabSettings) else run_up(settings)

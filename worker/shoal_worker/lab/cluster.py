@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 from shoal.client import connect
 from shoal.core.ranges import fold
 from shoal.errors import ShoalError, TimedOut
+from shoal_worker.lab.layout import HEAD
+from shoal_worker.lab.leading import follow
+from shoal_worker.lab.nats_servers import config, url_of
 from shoal_worker.lab.processes import Processes, early_end, last_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     from shoal_worker.lab.layout import Layout, Process
+    from shoal_worker.lab.nats_servers import NatsServer
 
 _T = TypeVar("_T")
 _POLL_S = 0.1
@@ -50,6 +54,7 @@ class Cluster:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._fatal = True
+        self._following: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.on_signal: Callable[[int], bool] = lambda _: True
@@ -62,6 +67,9 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         self.processes.stop_watching()
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait((self._following,))
         if not self._failed.cancel():
             self._failed.exception()  # seen: whoever waits for something has been told
         self._stopped.cancel()
@@ -100,30 +108,36 @@ class Cluster:
         if ends_alone:
             self.processes.watch()
 
-    async def start_nats(self, process: Process) -> str:
-        """Start NATS and return its URL once it listens. Raises TimedOut if it does not."""
-        folder = self.layout.nats_folder
-        for stale in folder.glob("*.ports"):
-            stale.unlink()
-        (folder / "nats.conf").write_text(self.layout.nats_config(), encoding="utf-8")
-        self.processes.start(process)
+    def follow_leader(self, url: str) -> None:
+        """Keep it written down which orchestrator leads."""
+        self._following = asyncio.ensure_future(follow(url, self.processes.lead))
+
+    async def start_nats(self, servers: Sequence[NatsServer], *, host: str = HEAD, netns: str = "") -> str:
+        """Start the NATS servers and return their URL once each listens. Raises TimedOut if one does not."""
+        for server in servers:
+            folder = self.layout.nats_folder(server)
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in folder.glob("*.ports"):
+                stale.unlink()
+            (folder / "nats.conf").write_text(config(server, servers, folder), encoding="utf-8")
+            self.processes.start(self.layout.nats(server, host=host, netns=netns))
         try:
             async with asyncio.timeout(_NATS_START_S):
-                while not (url := _url_in(folder)):  # noqa: ASYNC110  (another program writes the file)
-                    await asyncio.sleep(_POLL_S / 4)
+                for server in servers:
+                    while not _listens(self.layout.nats_folder(server)):  # noqa: ASYNC110  (others write the file)
+                        await asyncio.sleep(_POLL_S / 4)
         except TimeoutError:
-            raise TimedOut(
-                f"nats-server did not listen within {_NATS_START_S:g} s: see {process.log}"
-            ) from None
-        return url
+            log = self.layout.nats(server, host=host).log
+            raise TimedOut(f"nats-server did not listen within {_NATS_START_S:g} s: see {log}") from None
+        return url_of(servers)
 
 
-def _url_in(folder: Path) -> str:
-    """The URL in the file that nats-server writes its ports to, empty as long as it is not there."""
+def _listens(folder: Path) -> bool:
+    """Whether the server has written its ports file."""
     for file in folder.glob("*.ports"):
         with contextlib.suppress(OSError, ValueError, LookupError):
-            return str(json.loads(file.read_text(encoding="utf-8"))["nats"][0])
-    return ""
+            return bool(json.loads(file.read_text(encoding="utf-8"))["nats"])
+    return False
 
 
 async def wait_for_hosts(url: str, names: Collection[str], timeout_s: float) -> None:

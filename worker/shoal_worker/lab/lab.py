@@ -19,8 +19,16 @@ from shoal.core.ranges import fold
 from shoal_worker.lab import hosts
 from shoal_worker.lab.cluster import Cluster, Stopped, say, wait_for_hosts
 from shoal_worker.lab.guard import guarded
-from shoal_worker.lab.layout import HEAD, MARK, NATS_PORT, Layout, enter, netns_prefix, network_netns, nodes
-from shoal_worker.lab.preconditions import find_command, find_programs, listen, open_state, search_path
+from shoal_worker.lab.layout import HEAD, MARK, Layout, enter, netns_prefix, network_netns, nodes
+from shoal_worker.lab.nats_servers import beside, inside
+from shoal_worker.lab.preconditions import (
+    find_command,
+    find_programs,
+    free_port,
+    listen,
+    open_state,
+    search_path,
+)
 from shoal_worker.lab.processes import exit_of, write_json
 
 if TYPE_CHECKING:
@@ -75,6 +83,7 @@ class _Lab:
                     wait_for_hosts(self._url, (HEAD, *self._settings.hosts), self._settings.timeout_s)
                 )
                 cluster.started()
+                cluster.follow_leader(self._url)
                 if self._settings.command:
                     return await self._run_command()
                 say(self._summary(), sys.stdout)
@@ -91,12 +100,11 @@ class _Lab:
         layout, processes, head = self._layout, self._cluster.processes, self._nodes[0]
         hosts.create(self._lab, self._nodes)
         self._url = f"nats://{_LOCAL}:{listening.getsockname()[1]}"
-        self._inner_url = await self._cluster.start_nats(
-            layout.nats(address=head.address, port=NATS_PORT, netns=head.netns)
-        )
+        servers = inside(head.address, self._settings.nats)
+        self._inner_url = await self._cluster.start_nats(servers, netns=head.netns)
         self._write()
-        processes.start(layout.relay(head, listening.fileno()), pass_fds=(listening.fileno(),))
-        processes.start(layout.orchestrator(self._inner_url, head.name, head.netns))
+        processes.start(layout.relay(head, listening.fileno(), servers), pass_fds=(listening.fileno(),))
+        self._start_orchestrators(head.netns)
         for node in self._nodes:
             role = "edge" if node is head and not self._settings.head_worker else "host"
             processes.start(layout.worker(self._inner_url, node, role, self._settings.accelerator))
@@ -106,14 +114,23 @@ class _Lab:
         layout, processes = self._layout, self._cluster.processes
         port = listening.getsockname()[1]
         listening.close()
-        self._url = self._inner_url = await self._cluster.start_nats(layout.nats(address=_LOCAL, port=port))
+        servers = beside(_LOCAL, port, self._settings.nats, free_port)
+        self._url = self._inner_url = await self._cluster.start_nats(servers)
         self._write()
-        processes.start(layout.orchestrator(self._url, HEAD))
+        self._start_orchestrators()
         processes.start(
             layout.simulated_workers(
                 self._url, self._settings.hosts, HEAD, head_worker=self._settings.head_worker
             )
         )
+
+    def _start_orchestrators(self, netns: str = "") -> None:
+        for number in range(1, self._settings.orchestrators + 1):
+            self._cluster.processes.start(
+                self._layout.orchestrator(
+                    self._inner_url, HEAD, netns, number=number, replicas=self._settings.nats
+                )
+            )
 
     async def _run_command(self) -> int:
         """Run the command with `NATS_URL` set; its exit code, 128 + n if signal n ended it."""

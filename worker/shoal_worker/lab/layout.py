@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from shoal_worker.lab.nats_servers import NatsServer
+
 #: the head's name in every lab
 HEAD = "head"
 #: names that no host of a lab may have: the head's, the underlay's, and a word of the command language
 RESERVED = frozenset({HEAD, "net", "localhost"})
-#: where NATS listens inside the head's namespace
-NATS_PORT = 4222
 #: every process of a lab, and what it starts, bears the lab's id in this variable of its environment
 MARK = "SHOAL_LAB"
 
@@ -54,6 +54,8 @@ class Process:
     log: Path
     netns: str = ""
     env: Mapping[str, str] = field(default_factory=dict, compare=False)
+    #: of several with one role on one host, counted from 1
+    number: int = 1
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class Process:
     @property
     def name(self) -> str:
         """What people call it."""
-        return f"{self.role} {self.host}"
+        return f"{self.role} {self.host}{f' {self.number}' * (self.number > 1)}"
 
 
 def netns_prefix(lab: str) -> str:
@@ -106,51 +108,49 @@ class Layout:
     programs: Programs
 
     def _process(
-        self, role: Role, host: str, command: Sequence[str], netns: str = "", *, name: str = ""
+        self, role: Role, host: str, command: Sequence[str], netns: str = "", *, number: int = 1
     ) -> Process:
         return Process(
             role=role,
             host=host,
             command=tuple(command),
-            log=self.state / "logs" / f"{name or role}-{host}.log",
+            log=self.state / "logs" / f"{_numbered(role, number)}-{host}.log",
             netns=netns,
             env={MARK: self.lab},
+            number=number,
         )
 
     def _module(self, module: str, *words: str) -> tuple[str, ...]:
         return (self.programs.python, "-m", module, *words)
 
-    def nats(self, *, address: str, port: int, host: str = HEAD, netns: str = "") -> Process:
-        """The NATS server. It says that it listens by a file in `nats_folder`."""
+    def nats(self, server: NatsServer, *, host: str = HEAD, netns: str = "") -> Process:
+        """A NATS server. It says that it listens by a file in its folder."""
         command = (
-            *(self.programs.nats_server, "--config", str(self.nats_folder / "nats.conf")),
-            *("--addr", address, "--port", str(port)),
+            *(self.programs.nats_server, "--config", str(self.nats_folder(server) / "nats.conf")),
+            *("--addr", server.address, "--port", str(server.port)),
         )
-        return self._process("nats", host, command, netns)
+        return self._process("nats", host, command, netns, number=server.number)
 
-    @property
-    def nats_folder(self) -> Path:
-        """Configuration, store and ports file of the NATS server."""
-        return self.state / "nats"
+    def nats_folder(self, server: NatsServer) -> Path:
+        """Configuration, store and ports file of a NATS server."""
+        return self.state / _numbered("nats", server.number)
 
-    def nats_config(self) -> str:
-        """The NATS server's configuration file."""
-        return (
-            f'jetstream {{ store_dir: "{self.nats_folder}/store" }}\nports_file_dir: "{self.nats_folder}"\n'
-        )
-
-    def relay(self, head: Node, fd: int) -> Process:
+    def relay(self, head: Node, fd: int, to: Sequence[NatsServer]) -> Process:
         """The relay from the listening socket `fd`, which it inherits, to NATS in the head's namespace."""
-        command = self._module(
-            "shoal_worker.lab.relay", "--fd", str(fd), "--to", f"{head.address}:{NATS_PORT}"
-        )
+        places = (word for server in to for word in ("--to", f"{server.address}:{server.port}"))
+        command = self._module("shoal_worker.lab.relay", "--fd", str(fd), *places)
         return self._process("relay", head.name, command, head.netns)
 
-    def orchestrator(self, url: str, head: str, netns: str = "") -> Process:
-        """The orchestrator, beside NATS."""
-        return self._process(
-            "orchestrator", head, self._module("shoal_orchestrator", "--server", url, "--head", head), netns
+    def orchestrator(
+        self, url: str, head: str, netns: str = "", *, number: int = 1, replicas: int = 1
+    ) -> Process:
+        """An orchestrator, beside NATS. Its name tells it from others of the same lab."""
+        command = self._module(
+            "shoal_orchestrator",
+            *("--server", url, "--head", head, "--name", _numbered("orchestrator", number)),
+            *(("--replicas", str(replicas)) if replicas > 1 else ()),
         )
+        return self._process("orchestrator", head, command, netns, number=number)
 
     def worker(self, url: str, node: Node, role: str, accelerator: str) -> Process:
         """The worker of one host, inside the host's namespace."""
@@ -186,3 +186,8 @@ class Layout:
             *(("--head-worker",) if head_worker else ()),
         )
         return self._process("worker", "simulated", command)
+
+
+def _numbered(word: str, number: int) -> str:
+    """The first of several bears no number."""
+    return word if number == 1 else f"{word}{number}"

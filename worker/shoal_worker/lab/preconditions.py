@@ -63,6 +63,12 @@ def find_command(command: tuple[str, ...], environ: Mapping[str, str]) -> None:
         raise UsageError(f'exec: "{command[0]}": executable file not found in $PATH')
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on now."""
+    with listen(0) as opened:
+        return int(opened.getsockname()[1])
+
+
 def listen(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1. Raises Conflict when the port is in use; 0 is any free one."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

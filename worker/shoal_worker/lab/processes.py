@@ -33,6 +33,7 @@ class Processes:
         self._file = file
         self._ended = ended
         self._pids: dict[Process, int] = {}
+        self._leader_pid = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.write()
 
@@ -56,6 +57,12 @@ class Processes:
     def watch(self) -> None:
         """From now on look for processes that were started again by others."""
         self._keep(asyncio.create_task(self._look(), name="processes.json"))
+
+    def lead(self, pid: int) -> None:
+        """Process `pid` leads now; 0: none that is known."""
+        if pid != self._leader_pid:
+            self._leader_pid = pid
+            self.write()
 
     def stop_watching(self) -> None:
         """Write and call no more."""
@@ -95,7 +102,8 @@ class Processes:
                     "role": process.role,
                     "host": process.host,
                     "pid": pid,
-                    "leader": process.role == "orchestrator" and pid != 0,
+                    "leader": pid != 0 and pid == self._leader_pid,
+                    "number": process.number,
                     "netns": process.netns,
                     "argv": list(process.argv),
                     "env": dict(process.env),

@@ -1,4 +1,4 @@
-"""Passes TCP connections on from a socket of another network namespace: `… --fd N --to ADDRESS:PORT`.
+"""Passes TCP connections on from a socket of another network namespace: `… --fd N --to ADDRESS:PORT …`.
 
 The listening socket N was opened by whoever starts the relay, in the machine's own namespace; the relay runs in the
 head's and connects there. So the head's NATS server is reachable at 127.0.0.1 of the machine. A relay refuses to
@@ -30,13 +30,15 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write_eof()
 
 
-async def relay(listening: socket.socket, host: str, port: int) -> None:
-    """Serve until cancelled. A connection whose other side is refused is closed."""
+async def relay(listening: socket.socket, places: Sequence[tuple[str, int]]) -> None:
+    """Serve until cancelled, each connection from the first place that takes it. One that none takes is closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection(host, port)
-        except OSError:
+        for host, port in places:
+            with contextlib.suppress(OSError):
+                far_reader, far_writer = await asyncio.open_connection(host, port)
+                break
+        else:
             writer.transport.abort()
             return
         try:
@@ -50,8 +52,8 @@ async def relay(listening: socket.socket, host: str, port: int) -> None:
         await server.serve_forever()
 
 
-async def _main(fd: int, host: str, port: int) -> None:
-    task = asyncio.ensure_future(relay(socket.socket(fileno=fd), host, port))
+async def _main(fd: int, places: Sequence[tuple[str, int]]) -> None:
+    task = asyncio.ensure_future(relay(socket.socket(fileno=fd), places))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -64,10 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="shoal_worker.lab.relay", description="Relays TCP between namespaces."
     )
     parser.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
-    parser.add_argument("--to", required=True, metavar="ADDRESS:PORT", help="where to connect")
+    parser.add_argument(
+        "--to",
+        required=True,
+        action="append",
+        metavar="ADDRESS:PORT",
+        help="where to connect; the first that answers",
+    )
     found = parser.parse_args(arguments)
-    host, _, port = found.to.rpartition(":")
-    asyncio.run(_main(found.fd, host, int(port)))
+    places = [(host, int(port)) for host, _, port in (place.rpartition(":") for place in found.to)]
+    asyncio.run(_main(found.fd, places))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_UP_PORT = 4222
 _MAX_PORT = 65535
+MAX_ORCHESTRATORS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class LabSettings:
     port: int = 0
     accelerator: str = "auto"
     timeout_s: float = 180.0
+    orchestrators: int = 1
+    nats: int = 1
     command: tuple[str, ...] = ()
 
 
@@ -59,6 +62,20 @@ def _parser() -> _Parser:
     lab = verbs.add_parser("lab", help="several hosts as network namespaces, or simulated")
     lab.add_argument("--hosts", default="3", help="a number, or a range such as 'mm[1-3]' (%(default)s)")
     lab.add_argument("--head-worker", action="store_true", help="the head takes guests too")
+    lab.add_argument(
+        "--orchestrators",
+        type=int,
+        default=1,
+        metavar="N",
+        help="one leads, the others stand by (%(default)s)",
+    )
+    lab.add_argument(
+        "--nats",
+        type=int,
+        choices=(1, 3, 5),
+        default=1,
+        help="NATS servers; several are a cluster (%(default)s)",
+    )
     up = verbs.add_parser("up", help="this machine alone: NATS, orchestrator and worker")
     up.add_argument("--clean", action="store_true", help="end the guests too when it ends")
     for verb, port, state in ((lab, 0, "a temporary one"), (up, _DEFAULT_UP_PORT, "kept")):
@@ -124,6 +141,8 @@ def parse(
             port=found.port,
             accelerator=found.accelerator,
             timeout_s=found.timeout,
+            orchestrators=_counted(found.orchestrators, "--orchestrators", MAX_ORCHESTRATORS),
+            nats=found.nats,
             command=command,
         )
     if command:
@@ -136,6 +155,12 @@ def parse(
         accelerator=found.accelerator,
         timeout_s=found.timeout,
     )
+
+
+def _counted(number: int, option: str, most: int) -> int:
+    if not 1 <= number <= most:
+        raise UsageError(f"shoal lab: {option}: expected 1 to {most}, not {number}")
+    return number
 
 
 def lab_hosts(text: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from shoal.messages.namespaces import ClearNamespace
 from shoal_worker.lab.cluster import Cluster, Stopped, say, wait_for_hosts
 from shoal_worker.lab.guard import guarded
 from shoal_worker.lab.layout import Layout
+from shoal_worker.lab.nats_servers import NatsServer
 from shoal_worker.lab.preconditions import find_programs, listen, open_state
 from shoal_worker.lab.processes import write_json
 
@@ -63,7 +64,7 @@ async def _run(settings: UpSettings, layout: Layout, host: str, state: State) ->
 
 async def _start(cluster: Cluster, settings: UpSettings, host: str) -> str:
     layout = cluster.layout
-    url = await cluster.start_nats(layout.nats(address=_LOCAL, port=settings.port, host=host))
+    url = await cluster.start_nats([NatsServer(1, _LOCAL, settings.port)], host=host)
     _write(settings, layout, host, url)
     cluster.processes.start(layout.orchestrator(url, host))
     worker = (
