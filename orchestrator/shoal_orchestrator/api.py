@@ -7,7 +7,7 @@ without (the stock `nats` tool, the console) gets exactly one reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -18,11 +18,14 @@ from shoal.bus.micro import Endpoint
 from shoal.bus.protocol import Bus, Message
 from shoal.codec import Encoding
 from shoal.console.session import Session, console_grammar
-from shoal.errors import InvalidRequest, ShoalError, Unavailable
+from shoal.core.ids import token
+from shoal.errors import InvalidRequest, Refused, ShoalError, Unavailable
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
+from shoal_orchestrator.backlog import Backlog
 from shoal_orchestrator.handlers.carrying_out import await_plan
 from shoal_orchestrator.leader import Call, Leader
+from shoal_orchestrator.telling import tell
 
 LOG = structlog.get_logger("shoal.api")
 #: how often a waiting caller hears that the request is alive
@@ -45,12 +48,18 @@ class Api:
     """Everything that can be asked of the leader."""
 
     def __init__(
-        self, bus: Bus, leader: Leader, commands: Sequence[type[Request[Any]]], handlers: dict[type, Handler]
+        self,
+        bus: Bus,
+        leader: Leader,
+        commands: Sequence[type[Request[Any]]],
+        handlers: dict[type, Handler],
+        backlog: Backlog,
     ) -> None:
         self._bus = bus
         self._leader = leader
         self._commands = commands
         self._handlers = handlers
+        self._backlog = backlog
         self._console_grammar = console_grammar(commands)
         self._running: dict[str, asyncio.Future[Reply]] = {}
 
@@ -61,8 +70,8 @@ class Api:
                 f"{command.noun}-{command.verb}",
                 subjects.command_pattern(command.scope, command.noun, command.verb),
                 (command.__doc__ or "").strip().splitlines()[0],
-                lambda message, command=command: self._leader.spawn(  # type: ignore[misc]
-                    self._serve(command, message), command.__name__
+                lambda message, command=command: self._take(  # type: ignore[misc]
+                    message, self._serve(command, message), command.__name__
                 ),
             )
             for command in self._commands
@@ -71,9 +80,17 @@ class Api:
             "console",
             subjects.CONSOLE,
             "One line of the command language, answered with the text that a prompt would print.",
-            lambda message: self._leader.spawn(self._console(message), "console"),
+            lambda message: self._take(message, self._console(message), "console"),
         )
         return [*found, console]
+
+    def _take(self, message: Message, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Serve a request, unless it has waited for us so long that its caller has given up or asked again."""
+        if self._backlog.up_to_date():
+            self._leader.spawn(work, name)
+        else:
+            work.close()
+            LOG.info("request-dropped", subject=message.subject)
 
     # --- typed requests ----------------------------------------------------------------------------------
 
@@ -121,24 +138,61 @@ class Api:
         self, namespace: str, request: Request[Any], progress: Callable[[int, int, str], None] | None = None
     ) -> Reply:
         """Carry a request out once, however often it comes: a repeat attaches to it, or gets its outcome."""
+        name = request.id or token(self._leader.ids)
+        return await tell(
+            self._leader,
+            name,
+            namespace,
+            request,
+            lambda: self._once(name, namespace, request, progress),
+        )
+
+    async def _once(
+        self,
+        name: str,
+        namespace: str,
+        request: Request[Any],
+        progress: Callable[[int, int, str], None] | None,
+    ) -> Reply:
+        await self._leader.store.confirm()
+        if self._leader.store.frozen and not request.reads:
+            raise Refused(self._leader.store.frozen)
         if request.reads or not request.id:
-            return await self._run(namespace, request, progress)
+            return await self._run(name, namespace, request, progress)
         running = self._running.get(request.id)
         if running is not None:
             return await asyncio.shield(running)
         record = self._leader.model.requests.get(request.id)
         if record is not None and record.reply:
             return msgspec.json.decode(record.reply, type=type(request).reply)
-        future = asyncio.ensure_future(self._run(namespace, request, progress))
-        self._running[request.id] = future
-        future.add_done_callback(lambda _: self._running.pop(request.id, None))
-        # Shielded: a caller that goes away does not take its command with it.
-        return await asyncio.shield(future)
+        outcome: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._running[request.id] = outcome
+        # A caller that goes away does not take its command with it; the end of the term does.
+        work = self._run(name, namespace, request, progress)
+        self._leader.spawn(self._carry_out(request.id, work, outcome), type(request).__name__)
+        return await asyncio.shield(outcome)
+
+    async def _carry_out(
+        self, name: str, work: Coroutine[Any, Any, Reply], outcome: asyncio.Future[Reply]
+    ) -> None:
+        """Do the work of a request for all who wait for it."""
+        try:
+            outcome.set_result(await work)
+        except Exception as error:  # noqa: BLE001  # it is theirs
+            outcome.set_exception(error)
+            outcome.exception()  # they may all be gone
+        finally:
+            outcome.cancel()
+            self._running.pop(name, None)
 
     async def _run(
-        self, namespace: str, request: Request[Any], progress: Callable[[int, int, str], None] | None
+        self,
+        name: str,
+        namespace: str,
+        request: Request[Any],
+        progress: Callable[[int, int, str], None] | None,
     ) -> Reply:
-        call = Call(self._leader, request.id, progress or (lambda *_: None))
+        call = Call(self._leader, request.id, progress or (lambda *_: None), name)
         known = self._leader.model.requests.get(request.id)
         if known is not None and known.plan:
             return await await_plan(self._leader, namespace, known.plan, call)

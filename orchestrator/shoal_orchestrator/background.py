@@ -11,25 +11,13 @@ import structlog
 
 from shoal import subjects
 from shoal.messages.desired import SegmentRecord, TapStatus, VMStatus
-from shoal.messages.events import (
-    Event,
-    HostAlive,
-    HostLost,
-    HostSuspect,
-    TapCreated,
-    TapRemoved,
-    VMEvent,
-    VMFailed,
-    VMLaunched,
-    VMPaused,
-    VMQuit,
-    VMRemoved,
-    VMStarted,
-)
+from shoal.messages.events import TapRemoved, VMRemoved
+from shoal_orchestrator.core import present
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.observed import HostState
 from shoal_orchestrator.core.segments import segment_changes
 from shoal_orchestrator.core.uplinks import uplink_changes
+from shoal_orchestrator.event_gaps import publish_missing
 from shoal_orchestrator.handlers.carrying_out import resume_plan
 from shoal_orchestrator.handlers.collecting import collect
 from shoal_orchestrator.handlers.namespaces import resume_clearing
@@ -37,18 +25,11 @@ from shoal_orchestrator.handlers.saving import end_abandoned_save
 from shoal_orchestrator.leader import Leader
 
 LOG = structlog.get_logger("shoal.background")
+#: between two looks whether a frozen store has thawed
+FROZEN_S = 1.0
 GATHER_S = 0.2
 #: what captures came to and could not be collected is tried again after this
 COLLECT_AGAIN_S = 30.0
-
-_STATE_EVENTS: dict[str, type[VMEvent]] = {
-    "BUILDING": VMLaunched,
-    "RUNNING": VMStarted,
-    "PAUSED": VMPaused,
-    "QUIT": VMQuit,
-    "ERROR": VMFailed,
-}
-_HOST_EVENTS: dict[HostState, type[Event]] = {"alive": HostAlive, "suspect": HostSuspect, "lost": HostLost}
 
 
 class Background:
@@ -63,7 +44,11 @@ class Background:
         leader.inventory.capture_listeners.append(self._on_captures)
 
     def resume(self) -> None:
-        """Go on with what a predecessor began: plans that were saved, namespaces that were being cleared or saved."""
+        """Go on with what a predecessor began: plans that were saved, namespaces that were being cleared or saved.
+
+        What it did not come to tell is told.
+        """
+        self._leader.spawn(publish_missing(self._leader), "missing-events")
         model = self._leader.model
         for record in list(model.namespaces.values()):
             if record.clearing:
@@ -80,6 +65,9 @@ class Background:
         model = self._leader.model
         waiting: set[int] = set(model.segments) | set(model.ports)
         while True:
+            if self._leader.store.frozen:
+                await asyncio.sleep(FROZEN_S)
+                continue
             waiting |= model.take_touched()
             waiting |= {vni for vni, record in model.segments.items() if record.removed}
             changes = Changes()
@@ -103,28 +91,17 @@ class Background:
     # --- what hosts report -------------------------------------------------------------------------------
 
     def _on_vm(self, host: str, before: VMStatus | None, now: VMStatus) -> None:
-        model = self._leader.model
         if now.gone:
             self._bury_vm(host, now)
             return
-        if now.orphan or (before is not None and before.state == now.state):
+        event = present.of_vm(host, now)
+        if event is None or now.instance not in self._leader.model.instances:
             return
-        record = model.instances.get(now.instance)
-        kind = _STATE_EVENTS.get(now.state)
-        if record is None or kind is None or now.revision < 1:
-            return
-        self._leader.events.publish(
-            [
-                kind(
-                    namespace=now.namespace,
-                    name=now.name,
-                    host=host,
-                    instance=now.instance,
-                    reason=now.reason,
-                    id=f"{now.instance}-{now.revision}-{now.state}",
-                )
-            ]
-        )
+        # It was told before, as to a predecessor, when the host only says it again.
+        changed = before is not None and before.state != now.state
+        told = self._leader.events.told
+        if told.lacks(event) or (changed and not told.known):
+            self._leader.events.publish([event])
 
     def _bury_vm(self, host: str, status: VMStatus) -> None:
         """The host has ended a VM for good and written that down: its record can go."""
@@ -149,17 +126,15 @@ class Background:
         record = self._leader.model.taps[status.namespace].get((host, status.tap))
         if record is None:
             return
-        names = {"namespace": status.namespace, "name": status.tap, "host": host}
         if status.gone and record.removed:
             changes = Changes()
             changes.delete(record)
             if not record.trunk:
-                changes.tell(TapRemoved(**names))
+                changes.tell(TapRemoved(namespace=status.namespace, name=status.tap, host=host))
             self._leader.spawn(self._leader.commit(changes), "bury-tap")
-        elif status.up and not record.trunk:
-            self._leader.events.publish(
-                [TapCreated(**names, id=f"tap-{host}-{status.tap}-{status.revision}")]
-            )
+        created = present.of_tap(record, status)
+        if created is not None and self._leader.events.told.lacks(created):
+            self._leader.events.publish([created])
 
     def _on_captures(self, host: str) -> None:
         """Captures have ended with their VMs or links: what they came to gets its names."""
@@ -173,7 +148,7 @@ class Background:
             LOG.warning("captures-not-collected", host=host, error=failure.message)
             self._collect_after[host] = asyncio.get_running_loop().time() + COLLECT_AGAIN_S
 
-    def _on_host(self, host: str, _: HostState, now: HostState) -> None:
-        kind = _HOST_EVENTS.get(now)
-        if kind is not None:
-            self._leader.events.publish([kind(name=host)])
+    def _on_host(self, host: str, before: HostState, now: HostState) -> None:
+        event, told = present.of_host(host, now), self._leader.events.told
+        if event is not None and (told.lacks(event) or (before != "unknown" and not told.known)):
+            self._leader.events.publish([event])

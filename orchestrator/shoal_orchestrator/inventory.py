@@ -1,23 +1,22 @@
-"""What the workers say: heartbeats, claims, reports and inventories, kept up to date and waited for.
+"""What the workers say: heartbeats, reports and inventories, kept up to date and waited for.
 
-Refuses to decide anything about VMs. A gap in a worker's reports, or a worker that is new to this leader, is
+Refuses to decide anything about VMs, and about hosts: see `claims` and `aging`. A gap in a worker's reports, or a worker that is new to this leader, is
 answered by asking it for its whole inventory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import contextlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 import structlog
 
 from shoal import codec, subjects
 from shoal.bus.protocol import Bus, Message, Subscription
-from shoal.errors import Conflict, ShoalError
+from shoal.errors import ShoalError
 from shoal.messages.desired import (
-    Claim,
-    Claimed,
     Heartbeat,
     HeartbeatAck,
     Inventory,
@@ -27,37 +26,43 @@ from shoal.messages.desired import (
     TapStatus,
     VMStatus,
 )
-from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.observed import HostState, SeenHost, carried_out, host_state
-from shoal_orchestrator.core.records import HostRecord
+from shoal.metrics.protocol import NOBODY, Metrics
+from shoal_orchestrator import measures
+from shoal_orchestrator.core.backwards import went_backwards
+from shoal_orchestrator.core.observed import HostState, SeenHost, carried_out
 from shoal_orchestrator.desired_counts import DesiredCounts
 from shoal_orchestrator.store import Store
+from shoal_orchestrator.vm_counts import VMCounts
 
 LOG = structlog.get_logger("shoal.inventory")
 INVENTORY_TIMEOUT_S = 5.0
-TICK_S = 0.5
-#: how long another worker of the same host must be silent before its host is given away
-TAKEOVER_S = 2.5
 
 #: called with each VM status that is news: host, what was known before, what is known now
 VMListener = Callable[[str, VMStatus | None, VMStatus], None]
+Spawn = Callable[..., None]
 
 
 class HostInventory:
     """All hosts as observed by this leader."""
 
-    def __init__(self, bus: Bus, store: Store, spawn: Callable[..., None]) -> None:
+    def __init__(self, bus: Bus, store: Store, spawn: Spawn, metrics: Metrics = NOBODY) -> None:
         self._bus = bus
         self._store = store
         self._spawn = spawn
         self._counts = DesiredCounts(store)
+        self._metrics = metrics
         self.hosts: dict[str, SeenHost] = defaultdict(SeenHost)
+        self.vm_counts = VMCounts(store.model, self.hosts)
+        #: how many hosts have fallen silent together, too many to be believed; 0: none are
+        self.frozen = 0
         self.vm_listeners: list[VMListener] = []
         self.tap_listeners: list[Callable[[str, TapStatus], None]] = []
         self.host_listeners: list[Callable[[str, HostState, HostState], None]] = []
         #: told of each host of which captures wait to be collected, with every heartbeat
         self.capture_listeners: list[Callable[[str], None]] = []
-        self._news: set[asyncio.Event] = set()
+        # in the order of waiting, so that who is woken first is no matter of addresses
+        self._doubting = False
+        self._news: dict[asyncio.Event, None] = {}
 
     # --- what is known -----------------------------------------------------------------------------------
 
@@ -69,6 +74,10 @@ class HostInventory:
     def alive(self) -> list[str]:
         """The hosts that are alive."""
         return [name for name, seen in self.hosts.items() if seen.state == "alive"]
+
+    def host_states(self) -> Counter[str]:
+        """How many hosts of the cluster are in each state."""
+        return Counter(map(self.state, self._store.model.hosts))
 
     def status(self, record: LaunchRecord) -> VMStatus | None:
         """What the record's host last said of this instance."""
@@ -86,16 +95,27 @@ class HostInventory:
 
     # --- waiting -----------------------------------------------------------------------------------------
 
+    async def heard(self, timeout_s: float) -> None:
+        """Wait until every host that the state knows has told everything, or for `timeout_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.wait_for(
+                    lambda: all(
+                        self.hosts[host].reports >= 0 or record.fenced
+                        for host, record in self._store.model.hosts.items()
+                    )
+                )
+
     async def wait_for(self, done: Callable[[], bool]) -> None:
         """Wait until `done()` is true; it is asked again after every report, state change of a host, and commit."""
         news = asyncio.Event()
-        self._news.add(news)
+        self._news[news] = None
         try:
             while not done():
                 news.clear()
                 await news.wait()
         finally:
-            self._news.discard(news)
+            self._news.pop(news, None)
 
     async def carried_out(self, records: Iterable[LaunchRecord], progress: Callable[[int], None]) -> None:
         """Wait until each VM's host has carried out its record or a later one, or is not alive any more."""
@@ -130,72 +150,38 @@ class HostInventory:
 
     # --- what arrives ------------------------------------------------------------------------------------
 
-    def expect(self, hosts: Iterable[str]) -> None:
-        """Hosts that are known from before: they count as unknown, and as lost when they are silent for long."""
+    def expect(self) -> None:
+        """Hosts that are known from before count as unknown, and as lost when they are silent for long.
+
+        Those that an operator has declared dead are lost.
+        """
         now = asyncio.get_running_loop().time()
-        for host in hosts:
+        for host, record in self._store.model.hosts.items():
             self.hosts[host].heard_at = now
+            if record.fenced:
+                self.hosts[host].state = "lost"
+
+    def declare_dead(self, host: str) -> None:
+        """An operator says that the host runs nothing any more; until it is claimed again it says nothing."""
+        seen = self.hosts[host]
+        seen.session, seen.heartbeat = "", None
+        seen.instances, seen.running_since, seen.taps, seen.segments = {}, {}, {}, set()
+        self.move(host, "lost")
+        self.vm_counts.host_changed(host)
+
+    def begin_session(self, host: str, session: str) -> None:
+        """Another worker speaks for the host from now on: nothing that the one before said holds."""
+        seen = self.hosts[host]
+        seen.session, seen.heard_at = session, asyncio.get_running_loop().time()
+        seen.reports, seen.segments, seen.taps = -1, set(), {}
+        seen.instances, seen.running_since = {}, {}
 
     async def subscribe(self) -> list[Subscription]:
-        """Listen to heartbeats, reports and claims."""
+        """Listen to heartbeats and reports."""
         return [
             await self._bus.subscribe(subjects.ALL_HEARTBEATS, self._on_heartbeat),
             await self._bus.subscribe(subjects.ALL_REPORTS, self._on_report),
-            await self._bus.subscribe(subjects.CLAIM, self._on_claim),
         ]
-
-    def _on_claim(self, message: Message) -> None:
-        self._spawn(self._claim(message), "claim")
-
-    async def _claim(self, message: Message) -> None:
-        try:
-            claim = codec.decode(message.body, Claim, limit=codec.MAX_COMMAND_BYTES)
-            body = codec.encode(await self._grant(claim))
-            headers = None
-        except ShoalError as error:
-            body = codec.encode(codec.failure_of(error))
-            headers = {"Nats-Service-Error": error.message, "Nats-Service-Error-Code": str(error.code)}
-        await self._bus.publish(message.reply, body, headers=headers)
-
-    async def _grant(self, claim: Claim) -> Claimed:
-        seen = self.hosts[claim.host]
-        if seen.session not in ("", claim.session):
-            await self._check_silent(claim, seen)
-        seen.session, seen.heard_at = claim.session, asyncio.get_running_loop().time()
-        seen.reports, seen.segments, seen.taps = -1, set(), {}
-        seen.instances, seen.running_since = {}, {}
-        known = self._store.model.hosts.get(claim.host)
-        record = HostRecord(
-            name=claim.host,
-            incarnation=claim.incarnation,
-            role=claim.role,
-            underlay=claim.underlay,
-            machine=claim.machine,
-            version=claim.version,
-            draining=known is not None and known.draining,
-        )
-        if known != record:
-            changes = Changes()
-            changes.put(record)
-            await self._store.submit(changes)
-        LOG.info("host-claimed", host=claim.host, role=claim.role, session=claim.session)
-        cluster = self._store.model.cluster
-        fence = self._store.fence
-        return Claimed(
-            store=fence.store, epoch=fence.epoch, head=cluster is not None and cluster.head == claim.host
-        )
-
-    async def _check_silent(self, claim: Claim, seen: SeenHost) -> None:
-        """Refuse a claim while another worker's heartbeats arrive. One that was killed just now sends no more."""
-        loop = asyncio.get_running_loop()
-        heard_at, deadline = seen.heard_at, loop.time() + TAKEOVER_S
-        while host_state(seen.heard_at, loop.time()) == "alive" and loop.time() < deadline:
-            if seen.heard_at > heard_at:
-                raise Conflict(
-                    f"cannot claim host {claim.host}: another worker has it (its heartbeats arrive); "
-                    "stop that one, or give this one another --host name"
-                )
-            await asyncio.sleep(TAKEOVER_S / 10)
 
     def _on_heartbeat(self, message: Message) -> None:
         beat = codec.decode(message.body, Heartbeat, limit=codec.MAX_COMMAND_BYTES)
@@ -205,24 +191,45 @@ class HostInventory:
             # A new leader: the claim was granted by its predecessor, and the record says so.
             seen.session = beat.session
         claimed = bool(seen.session) and seen.session == beat.session
+        self._metrics.count(measures.HEARTBEATS, str(claimed).lower())
         if claimed:
             seen.heartbeat, seen.heard_at = beat, asyncio.get_running_loop().time()
             seen.captures, seen.ended_captures = beat.captures, beat.ended_captures
             if seen.state != "alive":
-                self._move(beat.host, seen, "alive")
+                self.move(beat.host, "alive")
             if beat.reports != seen.reports and not seen.asking:
                 self._ask(beat.host)
             if beat.ended_captures:
                 for listener in self.capture_listeners:
                     listener(beat.host)
+        if not self._doubting and went_backwards(self._store.fence, self._store.last_sequence, beat):
+            self._doubting = True
+            self._spawn(self._doubt(beat), "store-doubted")
         if message.reply:
             self._spawn(self._acknowledge(beat.host, message.reply, claimed), "heartbeat-ack")
+
+    async def _doubt(self, beat: Heartbeat) -> None:
+        """A host has seen what the store does not have: freeze, if that still holds for what is stored after it."""
+        try:
+            await self._store.renew()
+            reason = went_backwards(self._store.fence, self._store.last_sequence, beat)
+            if reason:
+                self._store.freeze(reason)
+        finally:
+            self._doubting = False
 
     async def _acknowledge(self, host: str, reply: str, claimed: bool) -> None:
         count, sequence = self._counts.of(host)
         fence = self._store.fence
         ack = HeartbeatAck(
-            store=fence.store, epoch=fence.epoch, claimed=claimed, stored=count, sequence=sequence
+            store=fence.store,
+            epoch=fence.epoch,
+            nonce=fence.nonce,
+            succeeds=fence.succeeds,
+            frozen=self._store.frozen,
+            claimed=claimed,
+            stored=count,
+            sequence=sequence,
         )
         await self._bus.publish(reply, codec.encode(ack))
 
@@ -231,9 +238,14 @@ class HostInventory:
         seen = self.hosts[report.host]
         if report.session != seen.session:
             return
-        if report.number != seen.reports + 1 and not seen.asking:
+        self._metrics.count(measures.REPORTS)
+        if report.number <= seen.reports:
+            return  # it came twice, or late: what it tells is older than what is known
+        if report.number == seen.reports + 1:
+            seen.reports = report.number
+        elif not seen.asking:
+            # The number stays: should this inventory fail, heartbeats show that something is missing.
             self._ask(report.host)
-        seen.reports = max(seen.reports, report.number)
         seen.ended_captures = report.ended_captures
         self._take(report.host, seen, report)
 
@@ -244,6 +256,7 @@ class HostInventory:
             if before is not None and status.revision < before.revision:
                 continue
             seen.take(status, now)
+            self.vm_counts.vm_changed(status.instance)
             for vm_listener in self.vm_listeners:
                 vm_listener(host, before, status)
         for tap in report.taps:
@@ -285,37 +298,24 @@ class HostInventory:
             known = {status.instance for page in pages for status in page.vms}
             for instance in set(seen.instances) - known:
                 seen.forget(instance)
+                self.vm_counts.vm_changed(instance)
             seen.segments = {s.vni for page in pages for s in page.segments if s.present}
             seen.reports = first
             for page in pages:
                 self._take(host, seen, page)
+            self._metrics.count(measures.INVENTORIES, "ok")
         except ShoalError as error:
+            self._metrics.count(measures.INVENTORIES, error.kind)
             # The next heartbeat shows the same difference, and asks again.
             LOG.warning("inventory-failed", host=host, error=error.message)
         finally:
             seen.asking = False
 
-    # --- time --------------------------------------------------------------------------------------------
-
-    async def watch(self) -> None:
-        """Let hosts age: alive, suspect, lost; only while this orchestrator itself is connected."""
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(TICK_S)
-            lost_time = loop.time() - before - TICK_S
-            for host, seen in list(self.hosts.items()):
-                if not self._bus.connected or lost_time > TICK_S:
-                    # We were away, not they: nobody grows older.
-                    seen.heard_at += loop.time() - before
-                    continue
-                state = host_state(seen.heard_at, loop.time())
-                silent = seen.heartbeat is None and state != "lost"
-                if state != seen.state and not silent:
-                    self._move(host, seen, state)
-
-    def _move(self, host: str, seen: SeenHost, state: HostState) -> None:
+    def move(self, host: str, state: HostState) -> None:
+        """A host is in another state now: whoever waits for that is told."""
+        seen = self.hosts[host]
         before, seen.state = seen.state, state
+        self.vm_counts.host_changed(host)
         LOG.info("host-state", host=host, before=before, now=state)
         for listener in self.host_listeners:
             listener(host, before, state)

@@ -16,6 +16,7 @@ import structlog
 from shoal.core.ids import Ids
 from shoal.errors import NotFound, Unavailable
 from shoal.messages.base import Reply
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
@@ -49,8 +50,10 @@ class Leader:
         workers: Workers,
         ids: Ids,
         spawn: Spawn,
+        metrics: Metrics = NOBODY,
     ) -> None:
         self.store = store
+        self.metrics = metrics
         self.shelf = shelf
         self.workers = workers
         self.inventory = inventory
@@ -58,6 +61,9 @@ class Leader:
         self.ids = ids
         self.spawn = spawn
         self.saves = Saves()
+        #: how many VMs of each plan that is being carried out are done, by namespace and plan
+        self.launching: dict[tuple[str, str], int] = {}
+        self.requests_running = 0
         #: held, by host, while what its captures came to is put into the file store and named
         self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slot = self._last_slot()
@@ -138,9 +144,13 @@ class Leader:
 class Call:
     """One request being handled: where its progress goes, and how its outcome is stored with its change."""
 
-    def __init__(self, leader: Leader, request_id: str, progress: Callable[[int, int, str], None]) -> None:
+    def __init__(
+        self, leader: Leader, request_id: str, progress: Callable[[int, int, str], None], name: str = ""
+    ) -> None:
         self._leader = leader
         self._request_id = request_id
+        #: what the logs know this request by, on every host: its id, or one of ours for a request without
+        self.name = name or request_id
         self.progress = progress
         known = leader.model.requests.get(request_id)
         #: a predecessor began to carry this request out: what is already as asked for is no error
@@ -168,4 +178,5 @@ class Call:
             if len(outcome) > MAX_OUTCOME:
                 outcome = ""  # what was changed is stored; a repeat is not answered from here
             changes.put(RequestRecord(id=self._request_id, slot=self._slot, reply=outcome, plan=plan))
+        changes.ask_as(self.name)
         await self._leader.commit(changes)

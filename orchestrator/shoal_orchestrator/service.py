@@ -1,4 +1,4 @@
-"""The orchestrator as a whole: takes the lead, wires everything, goes on with what was begun, answers.
+"""The orchestrator as a whole: stands by, takes the lead, wires everything, goes on with what was begun, answers.
 
 Refuses to decide anything. All tasks of a term live in one task group; the first that fails ends the term.
 """
@@ -8,27 +8,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
-from shoal.bus.connection import NatsBus
 from shoal.bus.micro import serve
-from shoal.bus.protocol import BlobStore, StateStream
+from shoal.bus.protocol import BlobStore, Bus, StateStream
 from shoal.core.ids import Ids
 from shoal.errors import ShoalError
 from shoal.messages.catalogue import COMMANDS
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal.version import version
+from shoal_orchestrator.aging import Aging
 from shoal_orchestrator.api import Api
 from shoal_orchestrator.background import Background
+from shoal_orchestrator.backlog import Backlog
+from shoal_orchestrator.claims import Claims
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, ClusterRecord, NamespaceRecord
 from shoal_orchestrator.event_log import EventLog
 from shoal_orchestrator.file_shelf import FileShelf
+from shoal_orchestrator.gauges import readings_of
 from shoal_orchestrator.handlers import HANDLERS
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.leader import Leader
+from shoal_orchestrator.leadership import Standby
+from shoal_orchestrator.relaunching import Relaunching
 from shoal_orchestrator.settings import Settings
 from shoal_orchestrator.store import Store
 from shoal_orchestrator.workers import Workers
@@ -36,50 +42,102 @@ from shoal_orchestrator.workers import Workers
 LOG = structlog.get_logger("shoal.orchestrator")
 DESCRIPTION = "Shoal: pools hosts into namespaces and launches virtual machines in them"
 
+#: how long a new leader waits for every host that the cluster knows, before it acts
+KNOWN_HOSTS_S = 5.0
+#: how long what was decided may take to be stored when the lead is handed over
+HAND_OVER_S = 5.0
+#: how long of it events may take; the next leader publishes what is missing
+EVENTS_S = 0.5
+
 
 class Orchestrator:
-    """One orchestrator. `run` leads until it is cancelled, deposed, or the store is lost."""
+    """One orchestrator. `run` stands by and leads one term.
+
+    `holder` names our process in the fence; `gone` tells of another's whether it has ended, False where it cannot know.
+    """
 
     def __init__(
         self,
-        bus: NatsBus,
+        bus: Bus,
         stream: StateStream,
         blobs: BlobStore,
         settings: Settings,
         ids: Ids | None = None,
+        *,
+        holder: str = "",
+        gone: Callable[[str], bool] = lambda _: False,
+        metrics: Metrics = NOBODY,
     ) -> None:
         self._bus = bus
         self._stream = stream
         self._blobs = blobs
         self._settings = settings
         self._ids: Ids = ids or random.SystemRandom()
+        #: set once another orchestrator was found to lead
+        self.standing_by = asyncio.Event()
         #: set once requests are answered
         self.ready = asyncio.Event()
         self.leader: Leader | None = None
+        self._holder = holder
+        self._gone = gone
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._work: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """End the term, if one is led, and hand the lead over: `run` then returns. Otherwise cancel `run`."""
+        self._stopping.set()
 
     async def run(self) -> None:
-        """Lead one term. Deposed when another took over, StoreUnavailable when the store is lost."""
-        await self._stream.ensure(replicas=self._settings.replicas)
+        """Stand by until nobody leads, and lead one term.
+
+        Returns after `stop`. Deposed when another took over, StoreUnavailable when the store is lost.
+        """
+        await self._stream.ensure(replicas=self._settings.replicas, events=self._settings.events)
         await self._blobs.ensure(replicas=self._settings.replicas)
-        store = Store(self._stream, self._ids)
-        await store.take_over()
+        found = await Standby(self._bus, self._stream, self._gone, standing_by=self.standing_by).wait()
+        store = Store(self._stream, self._ids, self._metrics)
+        await store.take_over(found, self._holder)
+        events = EventLog(store, self._ids, self._metrics)
         try:
-            # What the bus delivers to ends last: by then nothing new may come, and nobody is left to take it.
-            async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as ending:
-                await self._lead(store, tasks, ending)
-                await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as tasks:
+                # What the bus delivers to ends first: nobody may be left to take what arrives.
+                async with contextlib.AsyncExitStack() as ending:
+                    await self._lead(store, events, tasks, ending)
+                    await self._stopping.wait()
+                await self._hand_over(store, events)
+                for task in list(self._work):
+                    task.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    async def _lead(self, store: Store, tasks: asyncio.TaskGroup, ending: contextlib.AsyncExitStack) -> None:
-        def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
-            tasks.create_task(_guarded(work, name), name=name)
+    async def _hand_over(self, store: Store, events: EventLog) -> None:
+        """Store what was decided and give the lead away. Requests that are being carried out go on with their repeats."""
+        LOG.info("handing-over", epoch=store.fence.epoch)
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EVENTS_S):
+                        await events.sent()
+                await store.release()
+        except (TimeoutError, ShoalError) as error:
+            LOG.warning("not-handed-over", error=str(error) or f"not stored within {HAND_OVER_S:g} s")
 
-        tasks.create_task(store.run(), name="store")
-        tasks.create_task(store.bury(), name="bury")
-        events = EventLog(store, self._ids)
-        tasks.create_task(events.run(), name="events")
-        inventory = HostInventory(self._bus, store, spawn)
+    async def _lead(
+        self, store: Store, events: EventLog, tasks: asyncio.TaskGroup, ending: contextlib.AsyncExitStack
+    ) -> None:
+        def start(work: Coroutine[Any, Any, None], name: str) -> None:
+            task = tasks.create_task(work, name=name)
+            self._work.add(task)
+            task.add_done_callback(self._work.discard)
+
+        def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
+            start(_guarded(work, name), name)
+
+        start(store.run(), "store")
+        start(store.tombstones.run(), "tombstones")
+        start(events.run(), "events")
+        inventory = HostInventory(self._bus, store, spawn, self._metrics)
         shelf = FileShelf(self._blobs, store.model)
         leader = Leader(
             store=store,
@@ -89,18 +147,26 @@ class Orchestrator:
             workers=Workers(self._bus, inventory),
             ids=self._ids,
             spawn=spawn,
+            metrics=self._metrics,
         )
+        ending.enter_context(self._metrics.reading(readings_of(leader)))
         self.leader = leader
         await self._prepare(leader)
-        inventory.expect(store.model.hosts)
+        inventory.expect()
         for subscription in await inventory.subscribe():
             ending.push_async_callback(subscription.stop)
-        tasks.create_task(inventory.watch(), name="hosts")
-        tasks.create_task(shelf.run(), name="files")
+        ending.push_async_callback((await Claims(self._bus, store, inventory, spawn).subscribe()).stop)
+        start(Aging(self._bus, inventory).run(), "hosts")
+        start(shelf.run(), "files")
         background = Background(leader)
-        tasks.create_task(background.run(), name="background")
+        # What hosts have and do is asked first: nothing is decided by what was so under a predecessor.
+        await inventory.heard(KNOWN_HOSTS_S)
+        start(background.run(), "background")
         background.resume()
-        api = Api(self._bus, leader, COMMANDS, HANDLERS)
+        start(Relaunching(leader).run(), "relaunching")
+        backlog = Backlog(self._bus)
+        start(backlog.run(), "backlog")
+        api = Api(self._bus, leader, COMMANDS, HANDLERS, backlog)
         service = serve(
             self._bus, name="shoal", version=version(), description=DESCRIPTION, endpoints=api.endpoints()
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,53 +19,30 @@ from shoal import codec, subjects
 from shoal.bus.protocol import Conflicted, Event, Fenced, StateStream, Stored, Write
 from shoal.core.ids import Ids, token
 from shoal.errors import InvalidRequest, Refused, ShoalError, StoreUnavailable, TimedOut
-from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord
-from shoal_orchestrator.core import records
+from shoal.metrics.protocol import NOBODY, Metrics
+from shoal_orchestrator import measures
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.leases import (
+    LEASE_INTERVAL_S,
+    LEASE_S,
+    Deposed,
+    FenceRecord,
+    Lead,
+    LeaseRecord,
+    read_fence,
+)
 from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.core.stored_records import record_kind, record_write
+from shoal_orchestrator.tombstones import Tombstones
 
 LOG = structlog.get_logger("shoal.store")
 #: records in one batch, beside the lease (the server takes 1,000 messages)
 SLICE = 900
-#: a message with its headers may have 1 MiB
-MAX_RECORD_BYTES = 1000 * 1024
-LEASE_INTERVAL_S = 5.0
 RETRY_S = 0.5
 #: how long a batch is tried before the term ends
-GIVE_UP_S = 15.0
-
-_KINDS: dict[str, type[msgspec.Struct]] = {
-    "launch": LaunchRecord,
-    "tap": TapRecord,
-    "tunnel": SegmentRecord,
-    "cluster": records.ClusterRecord,
-    "namespace": records.NamespaceRecord,
-    "config": records.SavedConfig,
-    "file": records.FileRecord,
-    "queue": records.QueueEntry,
-    "host": records.HostRecord,
-    "request": records.RequestRecord,
-}
-
-
-class FenceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Who leads: the store's id, a counter of terms, and a nonce of the leader."""
-
-    store: str
-    epoch: int
-    nonce: str
-
-
-class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The leader's pulse: first message of every batch."""
-
-    epoch: int
-    counter: int
-    nonce: str
-
-
-class Deposed(Exception):
-    """Another orchestrator took the fence: this one has nothing to say any more."""
+GIVE_UP_S = LEASE_S
+#: so long after the last batch a leader asks the store whether it still leads
+CONFIRM_AFTER_S = 10.0
 
 
 class _Waiting(NamedTuple):
@@ -73,67 +51,65 @@ class _Waiting(NamedTuple):
     deleted: list[str]
 
 
-def record_kind(subject: str) -> type[msgspec.Struct] | None:
-    """The type of what is stored under a subject; None for kinds that this version does not know."""
-    kind, names = subjects.parse_record(subject)
-    if kind == "plan" and len(names) == 3:
-        return records.PlanRecord if names[2] == "0" else records.PlanChunk
-    return _KINDS.get(kind)
-
-
-def _write(subject: str, record: msgspec.Struct | None) -> Write:
-    """A record as it is stored; None is an empty body. Refused when it is too large: its batch would end the term."""
-    if record is None:
-        return Write(subject, b"")
-    shared = isinstance(record, (LaunchRecord, SegmentRecord, TapRecord))
-    body = codec.encode(record, "msgpack" if shared else "json")
-    if len(body) > MAX_RECORD_BYTES:
-        raise Refused(
-            f"cannot store `{subject}`: it has {len(body)} bytes, and at most {MAX_RECORD_BYTES} are stored; "
-            "do it in smaller parts"
-        )
-    return Write(subject, body)
-
-
 class Store:
-    """One term of leadership over the state stream. Use: `take_over`, then `run` and `bury` beside who commits."""
+    """One term of leadership over the state stream. Use: `take_over`, then `run` and `tombstones.run` beside who commits."""
 
-    def __init__(self, stream: StateStream, ids: Ids) -> None:
+    def __init__(self, stream: StateStream, ids: Ids, metrics: Metrics = NOBODY) -> None:
         self._stream = stream
         self._nonce = token(ids)
         self._ids = ids
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
-        self._buried: deque[str] = deque()
-        self._dug = asyncio.Event()
         self._counter = 0
-        self._fence_sequence = 0
+        self._fence_sequence = self._lease_sequence = 0
+        self._renewed_at = 0.0
+        self._released = False
+        #: that of the last message that is known to be stored
+        self.last_sequence = 0
+        #: why nothing is changed any more, as a person reads it; empty as long as all is well
+        self.frozen = ""
+        self._metrics = metrics
         self.model = Model()
+        self.tombstones = Tombstones(stream, self.model)
         self.fence = FenceRecord(store="", epoch=0, nonce="")
         #: subjects of hosts (launch, tap, tunnel) whose stored sequence changed: the heartbeat's answer tells
         self.unsettled: set[str] = set()
 
-    async def take_over(self) -> None:
-        """Write the fence by compare-and-set, then load every record. Deposed when another was faster."""
-        found = await self._stream.get(subjects.FENCE)
-        old = codec.decode(found.body, FenceRecord) if found else None
+    async def take_over(self, found: Lead, holder: str = "") -> None:
+        """Write fence and lease by compare-and-set on those that were `found`, then load every record.
+
+        `holder` names our process. Deposed when another was faster, or the leader lives.
+        """
+        old = read_fence(found.fence)
         self.fence = FenceRecord(
             store=old.store if old else token(self._ids),
             epoch=(old.epoch if old else 0) + 1,
             nonce=self._nonce,
+            holder=holder,
+            succeeds=old.succeeds if old else (),
         )
-        body = codec.encode(self.fence, "json")
+        before = found.fence.sequence if found.fence else 0
+        fence = Write(subjects.FENCE, codec.encode(self.fence, "json"), before)
+        lease = Write(subjects.LEASE, self._lease(), found.lease.sequence if found.lease else 0)
         try:
-            self._fence_sequence = await self._stream.put(
-                Write(subjects.FENCE, body, expect=found.sequence if found else 0)
-            )
+            last = await self._stream.commit([fence, lease], fence=before)
         except (Fenced, Conflicted, TimedOut):
             # A time-out may have happened: only what is stored decides.
-            now = await self._stream.get(subjects.FENCE)
-            if now is None or now.body != body:
-                raise Deposed("another orchestrator took the fence first") from None
-            self._fence_sequence = now.sequence
+            now = await self._stream.get(subjects.LEASE)
+            if now is None or now.body != lease.body:
+                raise Deposed("another orchestrator took the lead first, or the leader lives") from None
+            last = now.sequence
+        self._fence_sequence, self._lease_sequence, self.last_sequence = last - 1, last, last
+        self._renewed_at = asyncio.get_running_loop().time()
         await self._load()
+
+    def _lease(self, *, released: bool = False) -> bytes:
+        """The next pulse."""
+        self._counter += 1
+        lease = LeaseRecord(
+            epoch=self.fence.epoch, counter=self._counter, nonce=self._nonce, released=released
+        )
+        return codec.encode(lease, "json")
 
     async def _load(self) -> None:
         buried = []
@@ -145,6 +121,8 @@ class Store:
                 self._load_one(stored)
         for stored in buried:
             await self._stream.purge(stored.subject, below=stored.sequence + 1)
+        if self.model.cluster is not None:
+            self.frozen = self.model.cluster.frozen
         LOG.info("state-loaded", records=len(self.model.records), epoch=self.fence.epoch)
 
     def _load_one(self, stored: Stored) -> None:
@@ -163,32 +141,78 @@ class Store:
     def submit(self, changes: Changes) -> asyncio.Future[None]:
         """Apply changes to the model now and store them in the next batches; the future is done when they are.
 
-        Refused, with nothing applied, when a record is larger than the server takes.
+        Refused, with nothing applied, when a record is larger than the server takes, or the store went backwards and
+        nothing may be changed.
         """
-        writes = [_write(subject, record) for subject, record in changes.writes.items()]
+        if self.frozen and changes.writes:
+            raise Refused(self.frozen)
+        writes = [record_write(subject, record) for subject, record in changes.writes.items()]
         deleted = [subject for subject, record in changes.writes.items() if record is None]
         for subject, record in changes.writes.items():
             self.model.apply(subject, record)
-        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not writes:
+            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             stored.set_result(None)
             return stored
         parts = [writes[at : at + SLICE] for at in range(0, len(writes), SLICE)]
         for part in parts[:-1]:
-            self._waiting.append(_Waiting(part, asyncio.get_running_loop().create_future(), []))
-        self._waiting.append(_Waiting(parts[-1], stored, deleted))
-        self._wake.set()
-        return stored
+            self._add(part, [])
+        return self._add(parts[-1], deleted)
+
+    @property
+    def waiting(self) -> int:
+        """How many sets of records wait to be stored."""
+        return len(self._waiting)
 
     async def settled(self) -> None:
         """Wait until everything submitted so far is stored: what a reader is told was then really there."""
         if self._waiting:
             await asyncio.shield(self._waiting[-1].stored)
 
+    async def confirm(self) -> None:
+        """Return when the lead was surely ours a moment ago. StoreUnavailable when it is not any more.
+
+        Before a request is handled: what a leader that was paused believes may be long out of date.
+        """
+        if asyncio.get_running_loop().time() - self._renewed_at > CONFIRM_AFTER_S:
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Renew the lease now: `last_sequence` is then higher than that of anything that was stored before."""
+        await asyncio.shield(self._add([], []))
+
+    def freeze(self, reason: str) -> None:
+        """Change nothing any more: the store is older than what hosts have seen of it."""
+        if not self.frozen:
+            self.frozen = (
+                f"the store went backwards ({reason}): nothing is changed, VMs run on; see `shoal doctor`, and rebuild "
+                "the store from what the hosts have with `shoal doctor --repair`"
+            )
+            LOG.error("frozen", reason=reason)
+            if self.model.cluster is not None:
+                # Each take-over raises the epoch: without this mark the next leader would see nothing any more.
+                marked = msgspec.structs.replace(self.model.cluster, frozen=self.frozen)
+                self.model.apply(subjects.CLUSTER, marked)
+                self._add([record_write(subjects.CLUSTER, marked)], [])
+
+    async def release(self) -> None:
+        """Store what was submitted, and with it that the term has ended: the next leader need not wait."""
+        self._released = True
+        await asyncio.shield(self._add([], []))
+
+    def _add(self, writes: list[Write], deleted: list[str]) -> asyncio.Future[None]:
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(writes, stored, deleted))
+        self._wake.set()
+        return stored
+
     async def run(self) -> None:
-        """Store what is submitted, and renew the lease when nothing is. Ends with Deposed or StoreUnavailable."""
+        """Store what is submitted, and renew the lease when nothing is. Ends with Deposed or StoreUnavailable.
+
+        After `release` it ends by itself.
+        """
         try:
-            while True:
+            while not self._released or self._waiting:
                 if not self._waiting:
                     self._wake.clear()
                     try:
@@ -219,12 +243,16 @@ class Store:
                 break
             batch.append(waiting)
             size += len(waiting.writes)
-        self._counter += 1
-        lease = LeaseRecord(epoch=self.fence.epoch, counter=self._counter, nonce=self._nonce)
+        begun = asyncio.get_running_loop().time()
+        released = self._released and len(batch) == len(self._waiting)
         # One subject stands once in a batch: what was submitted last is what counts.
         writes = {write.subject: write for waiting in batch for write in waiting.writes}
-        first = Write(subjects.LEASE, codec.encode(lease, "json"))
+        first = Write(subjects.LEASE, self._lease(released=released))
         last = await self._commit([first, *writes.values()])
+        self._renewed_at = begun
+        self._lease_sequence, self.last_sequence = last - len(writes), last
+        self._metrics.observe(measures.BATCH_SECONDS, asyncio.get_running_loop().time() - begun)
+        self._metrics.observe(measures.BATCH_RECORDS, len(writes))
         for sequence, write in zip(range(last - len(writes) + 1, last + 1), writes.values(), strict=True):
             self._note(write, sequence)
         for waiting in batch:
@@ -232,37 +260,24 @@ class Store:
             if not waiting.stored.done():
                 waiting.stored.set_result(None)
         buried = [subject for waiting in batch for subject in waiting.deleted if not writes[subject].body]
-        self._buried.extend(buried)
-        self._dug.set()
+        self.tombstones.add(buried)
 
     def _note(self, write: Write, sequence: int) -> None:
         self.model.sequences[write.subject] = sequence
         self.unsettled.add(write.subject)
 
-    async def bury(self) -> None:
-        """Purge what was deleted, as it comes; what is written again meanwhile has a higher sequence and stays."""
-        while True:
-            while not self._buried:
-                self._dug.clear()
-                await self._dug.wait()
-            subject = self._buried.popleft()
-            sequence = self.model.sequences.get(subject)
-            if sequence is None or subject in self.model.records:
-                continue
-            try:
-                await self._stream.purge(subject, below=sequence + 1)
-            except (ShoalError, Conflicted) as error:
-                # An empty body says the same, and the next leader purges it.
-                LOG.warning("purge-failed", subject=subject, error=str(error))
-            if self.model.sequences.get(subject) == sequence:
-                del self.model.sequences[subject]
-
     async def _commit(self, writes: list[Write]) -> int:
         deadline = asyncio.get_running_loop().time() + GIVE_UP_S
         while True:
             try:
+                # The lease's own sequence makes a batch that is tried again one batch, however late the first attempt
+                # arrives; and it changes with every take-over.
+                writes[0] = writes[0]._replace(expect=self._lease_sequence)
                 return await self._stream.commit(writes, fence=self._fence_sequence)
             except (TimedOut, Fenced, Conflicted, StoreUnavailable) as error:
+                self._metrics.count(
+                    measures.REFUSED_WRITES, measures.WHY_REFUSED.get(type(error), "unavailable")
+                )
                 done = await self._check(writes, error)
                 if done is not None:
                     return done
@@ -283,12 +298,21 @@ class Store:
             lease = await self._stream.get(subjects.LEASE)
         except ShoalError:
             return None
-        if fence is None or codec.decode(fence.body, FenceRecord) != self.fence:
+        if read_fence(fence) != self.fence:
             raise Deposed("another orchestrator leads now") from error
         if lease is not None and lease.body == writes[0].body:
             return lease.sequence + len(writes) - 1
+        stored = lease.sequence if lease is not None else 0
+        if stored != self._lease_sequence:
+            # Only we could have written it since.
+            self.freeze(f"its lease has sequence {stored}, and {self._lease_sequence} was stored")
+            self._lease_sequence = stored
         return None
 
-    async def publish(self, event: Event) -> None:
-        """Store an event; StoreUnavailable or TimedOut when that is not known to have happened."""
-        await self._stream.publish_event(event)
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Store events; StoreUnavailable or TimedOut when that is not known to have happened for all of them."""
+        await self._stream.publish_events(events)
+
+    def last_events(self) -> AsyncGenerator[Stored, None]:
+        """The last event of each subject, oldest first; StoreUnavailable when they do not all come."""
+        return self._stream.last_events(subjects.events())

@@ -105,9 +105,11 @@ def bare_text(body: bytes) -> str:
 
 def failure_of(error: ShoalError) -> Failure:
     """An error as it travels."""
-    return Failure(kind=error.kind, code=error.code, message=error.message, details=error.details)
+    return Failure(
+        kind=error.kind, code=error.code, message=error.message, details=error.details, names=error.names
+    )
 
 
 def error_of(failure: Failure) -> ShoalError:
     """The error that a failure tells of."""
-    return error_class(failure.kind)(failure.message, details=failure.details)
+    return error_class(failure.kind)(failure.message, details=failure.details, names=failure.names)

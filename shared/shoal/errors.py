@@ -5,14 +5,15 @@ This module refuses to know how an error travels: see `shoal.messages.base.Failu
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ShoalError(Exception):
     """Root of every error that Shoal raises on purpose.
 
     `message` is one line that says which operation on which object failed, what was expected and what to do.
-    `details` are further lines (one reason for each VM and host, say) that a person may want to read.
+    `details` are further lines (one reason for each VM and host, say) that a person may want to read. `names` are
+    the objects that it is about, for a program: the VMs whose names are taken, say.
     """
 
     code: ClassVar[int] = 500
@@ -20,10 +21,11 @@ class ShoalError(Exception):
     #: exit code of the command line (DESIGN.md section 7)
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, details: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, details: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.names = names
 
     def __str__(self) -> str:
         return self.message
@@ -56,6 +58,33 @@ class NotFound(Refused):
     code = 404
     kind = "NotFound"
     exit_code = 5
+
+
+class NamespaceGone(NotFound):
+    """A namespace was removed while something of it was iterated over: `namespace`, and the `position` of events."""
+
+    kind = "NamespaceGone"
+
+    def __init__(self, message: str, *, namespace: str = "", position: int = 0, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.namespace = namespace
+        self.position = position
+
+
+class EventsGone(NotFound):
+    """Events that were asked for are not in the stream any more, or the stream is another than it was.
+
+    `asked` is the sequence that was to be next, `first` and `last` are those that the stream has now. `since=0` goes
+    on with the oldest event that there is.
+    """
+
+    kind = "EventsGone"
+
+    def __init__(self, message: str, *, asked: int = 0, first: int = 0, last: int = 0, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.asked = asked
+        self.first = first
+        self.last = last
 
 
 class Conflict(Refused):
@@ -91,6 +120,13 @@ class Damaged(Refused):
     kind = "Damaged"
 
 
+class OtherVersion(ShoalError):
+    """The orchestrator is of another version, and does not know this command, or answers in another form."""
+
+    code = 501
+    kind = "OtherVersion"
+
+
 class Unavailable(ShoalError):
     """No server, no leader, no quorum: trying later may help."""
 
@@ -122,11 +158,14 @@ _KINDS: dict[str, type[ShoalError]] = {
         UsageError,
         Refused,
         NotFound,
+        NamespaceGone,
+        EventsGone,
         Conflict,
         Unplaceable,
         PlanChanged,
         PermissionDenied,
         Damaged,
+        OtherVersion,
         Unavailable,
         StoreUnavailable,
         TimedOut,

@@ -187,6 +187,41 @@ def events(namespace: str = "") -> str:
     return f"shoal.event.{token(namespace)}.>" if namespace else "shoal.event.>"
 
 
+class EventSubject(NamedTuple):
+    """An event's subject, taken apart; the namespace of an event of the cluster is empty."""
+
+    namespace: str
+    noun: str
+    what: str
+    name: str
+
+
+def parse_event(subject: str) -> EventSubject | None:
+    """Take an event's subject apart; None for one that has another form."""
+    parts = subject.split(".")
+    if len(parts) != 6:
+        return None
+    namespace, noun, what, name = parts[2:]
+    return EventSubject("" if namespace == "-" else untoken(namespace), noun, what, untoken(name))
+
+
+def vm_events(namespace: str, name: str = "*") -> str:
+    """The filter of the events of one VM, or of all VMs of a namespace."""
+    return f"shoal.event.{token(namespace)}.vm.*.{token(name)}"
+
+
+def matches(subject: str, subjects_filter: str) -> bool:
+    """Whether a subject is under a filter with `*` (any token) and, at its end, `>` (one token or more)."""
+    parts, wanted = subject.split("."), subjects_filter.split(".")
+    if wanted[-1] == ">":
+        wanted.pop()
+        if len(parts) <= len(wanted):
+            return False
+    elif len(parts) != len(wanted):
+        return False
+    return all(want in ("*", part) for part, want in zip(parts, wanted, strict=False))
+
+
 class RecordSubject(NamedTuple):
     """A subject of the state stream, taken apart: `kind` and the names in it."""
 

@@ -17,7 +17,10 @@ from shoal.bus.protocol import Bus, Message
 from shoal.errors import Conflict, InvalidRequest, ShoalError
 from shoal.messages.base import Failure
 from shoal.messages.desired import Claim, Claimed, Heartbeat, HeartbeatAck
-from shoal_worker.journal import Entry, Journal, Seen
+from shoal.metrics.protocol import NOBODY, Metrics
+from shoal_worker.core.leaders import Seen, objection
+from shoal_worker.journal import Entry, Journal
+from shoal_worker.measures import HEARTBEATS
 
 HEARTBEAT_S = 1.0
 CLAIM_TIMEOUT_S = 5.0
@@ -42,6 +45,7 @@ class Heart:
         gate: Callable[[], AbstractAsyncContextManager[object]],
         rng: random.Random,
         log: Any,
+        metrics: Metrics = NOBODY,
     ) -> None:
         self._bus = bus
         self._claim = claim
@@ -51,11 +55,15 @@ class Heart:
         self._gate = gate
         self._rng = rng
         self._log = log
+        self._metrics = metrics
+        #: heartbeats that were due since the leader last acknowledged one
+        self.unacknowledged = 0
         self._inbox = subjects.acknowledgements(claim.session)
         #: set while the claim stands: only then the worker acts
         self.claimed = asyncio.Event()
         #: why it does not stand although the leader would have it so
         self.held_back = ""
+        self._said = ""
         # Whether the leader has granted the host, as two events: only what is set can be awaited.
         self._owned = asyncio.Event()
         self._unclaimed = asyncio.Event()
@@ -93,7 +101,7 @@ class Heart:
             self._unclaimed.clear()
             self._owned.set()
             self._log.info("host-claimed", store=claimed.store, epoch=claimed.epoch, head=claimed.head)
-            self._judge(claimed.store, claimed.epoch)
+            self._judge(claimed)
 
     async def _ask(self) -> Claimed:
         answer = await self._bus.request(subjects.CLAIM, codec.encode(self._claim), timeout_s=CLAIM_TIMEOUT_S)
@@ -101,21 +109,20 @@ class Heart:
             raise codec.error_of(codec.decode(answer.body, Failure))
         return codec.decode(answer.body, Claimed)
 
-    def _judge(self, store: str, epoch: int) -> None:
-        """Let the worker act, unless this leader knows less than one that was heard before."""
-        seen = self._journal.seen
-        if store == seen.store and epoch < seen.epoch:
-            if not self.held_back:
-                self._log.error("leader-is-older", store=store, epoch=epoch, seen=seen.epoch)
-            self.held_back = (
-                f"the leader's epoch {epoch} is below {seen.epoch}, which was seen before: "
-                "the store went backwards, nothing is done until it is repaired"
-            )
+    def _judge(self, said: Claimed | HeartbeatAck) -> None:
+        """Let the worker act, unless this leader knows less than one that was heard before, or says so itself."""
+        journal, leader = self._journal, Seen(said.store, said.epoch, said.nonce)
+        holds = bool(journal.outcomes or journal.taps)
+        self.held_back = said.frozen or objection(journal.seen, leader, succeeds=said.succeeds, holds=holds)
+        if self.held_back:
+            if self.claimed.is_set() or self._said != self.held_back:
+                self._log.error("held-back", reason=self.held_back)
+            self._said = self.held_back
             self.claimed.clear()
             return
-        self.held_back = ""
-        if (store, epoch) != (seen.store, seen.epoch):
-            self._journal.put(Entry(seen=Seen(store, epoch)))
+        self._said = ""
+        if leader != journal.seen:
+            journal.put(Entry(seen=leader))
         self.claimed.set()
 
     # --- the pulse ---------------------------------------------------------------------------------------
@@ -123,22 +130,28 @@ class Heart:
     async def _beat(self) -> None:
         while True:
             await self._owned.wait()
+            self.unacknowledged += 1
             # While the server is away they would pile up, and all arrive when nobody needs them any more.
             if self._bus.connected:
                 try:
                     await self._bus.publish(
                         subjects.heartbeat(self._claim.host), codec.encode(self._pulse()), reply=self._inbox
                     )
+                    self._metrics.count(HEARTBEATS)
                 except ShoalError as error:
                     self._log.debug("heartbeat-lost", error=error.message)
             await asyncio.sleep(HEARTBEAT_S * self._rng.uniform(0.95, 1.05))
 
     def _on_acknowledgement(self, message: Message) -> None:
+        if "Status" in message.headers:
+            # The server says that nobody hears our heartbeats: there is no leader now.
+            return
         try:
             ack = codec.decode(message.body, HeartbeatAck, limit=codec.MAX_COMMAND_BYTES)
         except InvalidRequest as error:
             self._log.warning("acknowledgement-set-aside", error=error.message)
             return
+        self.unacknowledged = 0
         if not ack.claimed:
             if self._owned.is_set():
                 self._log.warning("claim-lost", store=ack.store, epoch=ack.epoch)
@@ -148,6 +161,6 @@ class Heart:
             return
         if not self._owned.is_set():
             return
-        self._judge(ack.store, ack.epoch)
+        self._judge(ack)
         if self.claimed.is_set():
             self._acknowledged(ack)

@@ -132,6 +132,10 @@ class HostLinks:
             uplinks={name: link for name, link in observed.uplinks.items() if name not in names},
         )
 
+    def there(self) -> Links:
+        """What was seen, or made, last."""
+        return self._observed
+
     # --- telling -----------------------------------------------------------------------------------------
 
     def waiting(self) -> dict[VMKey, str]:

@@ -19,6 +19,7 @@ from typing import IO, Protocol
 import msgspec
 
 from shoal_worker.core.actions import Outcome, TapOutcome, VMKey
+from shoal_worker.core.leaders import Seen
 
 #: the log is written anew when it is this many lines long, and four times what is worth keeping
 _COMPACT_LINES = 1000
@@ -27,13 +28,6 @@ _COMPACT_FACTOR = 4
 
 class JournalError(Exception):
     """The state directory cannot be used, or written. One line: what, where and why."""
-
-
-class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The leader that was last heard: the store's id and the highest epoch in it."""
-
-    store: str = ""
-    epoch: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from typing import Any
 
 from shoal.core.load import Load
 from shoal.messages.desired import Desired, LaunchRecord, SegmentRecord, TapRecord, TapStatus, VMStatus
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import PRESENT, DesiredState
 from shoal_worker.core.diff import alive, diff
@@ -24,11 +25,13 @@ from shoal_worker.core.wanted import taps_of_orphan
 from shoal_worker.file_cache import FileCache
 from shoal_worker.host_files import HostFiles
 from shoal_worker.host_links import HostLinks
-from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorError
+from shoal_worker.hypervisor import Guest, Hypervisor, HypervisorBusy, HypervisorError
 from shoal_worker.journal import Entry, Journal, JournalError
 from shoal_worker.machine import Machine
+from shoal_worker.measures import FAILED_ROUNDS, ROUND_SECONDS
 from shoal_worker.reporter import Reporter
 from shoal_worker.vm_tasks import VMTasks
+from shoal_worker.work_log import WorkLog
 
 #: changes that arrive together are one round
 _GATHER_S = 0.01
@@ -65,6 +68,7 @@ class Reconciler:
         limits: Limits,
         rng: random.Random,
         log: Any,
+        metrics: Metrics = NOBODY,
     ) -> None:
         self._desired = desired
         self._journal = journal
@@ -75,6 +79,8 @@ class Reconciler:
         self._limits = limits
         self._rng = rng
         self._log = log
+        self._metrics = metrics
+        self._told = WorkLog(log, metrics)
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
         self._files = HostFiles(cache, desired, self.wake, log)
@@ -88,6 +94,7 @@ class Reconciler:
             wake=self.wake,
             rng=rng,
             log=log,
+            told=self._told,
         )
         #: the load of domains that are not ours, as last seen
         self.foreign = Load()
@@ -97,6 +104,10 @@ class Reconciler:
     def hold(self, key: VMKey, instance: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Have a VM left alone for a while; see VMTasks."""
         return self._tasks.hold(key, instance)
+
+    def going_on(self) -> tuple[int, int]:
+        """How many VMs something is being done about, and how many are tried again later."""
+        return len(self._tasks.working), len(self._tasks.delays)
 
     # --- the loop ----------------------------------------------------------------------------------------
 
@@ -112,14 +123,20 @@ class Reconciler:
                 for condition in may_act:
                     await condition.wait()
                 self._woken.clear()
+                begun = asyncio.get_running_loop().time()
                 try:
                     await self._round(group)
                     self.degraded = ""
+                    self._metrics.observe(ROUND_SECONDS, asyncio.get_running_loop().time() - begun)
                 except (HypervisorError, JournalError) as error:
+                    self._metrics.count(FAILED_ROUNDS)
+                    if isinstance(error, HypervisorBusy):
+                        self._told.overdue("survey")
                     if self.degraded != str(error):
                         self._log.error("host-degraded", error=str(error))
                     self.degraded = str(error)
                 except Exception:  # noqa: BLE001  # a fault in one round must not end the worker
+                    self._metrics.count(FAILED_ROUNDS)
                     self._log.exception("round-failed")
                     self.degraded = "a round of the reconciler failed: see the worker's log"
                 self._looked.set()
@@ -182,6 +199,7 @@ class Reconciler:
         await self._journal.flush()
         statuses = Statuses(self._vms(guests, busy), taps, self._links.segments())
         self._reporter.update(statuses, busy=set(busy.values()))
+        self._told.flush()
 
     # --- guests ------------------------------------------------------------------------------------------
 

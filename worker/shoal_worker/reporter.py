@@ -7,6 +7,7 @@ that did not change is not sent again. A lost report shows as a gap, and the lea
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +24,9 @@ from shoal.messages.desired import (
     TapStatus,
     VMStatus,
 )
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_worker.core.statuses import Statuses
+from shoal_worker.measures import REPORTS
 
 GATHER_S = 0.05
 #: how many statuses a report or a page of the inventory holds at most: well under the server's limit of 1 MiB
@@ -37,17 +40,20 @@ S = TypeVar("S", VMStatus, TapStatus, SegmentStatus)
 class Reporter:
     """What was last said of each VM, tap and segment of a host, and what is still to be said."""
 
-    def __init__(self, bus: Bus, host: str, session: str, log: Any) -> None:
+    def __init__(self, bus: Bus, host: str, session: str, log: Any, metrics: Metrics = NOBODY) -> None:
         self._bus = bus
         self._host = host
         self._session = session
         self._log = log
+        self._metrics = metrics
         self._vms: dict[str, VMStatus] = {}
         self._taps: dict[tuple[str, str], TapStatus] = {}
         self._segments: dict[int, SegmentStatus] = {}
         self._unsaid: dict[tuple[str, object], Status] = {}
         self._dirty = asyncio.Event()
         self._questions: asyncio.Queue[Message] = asyncio.Queue()
+        #: how many VMs there are in each state
+        self.vm_states: Counter[str] = Counter()
         #: the number of the last report
         self.number = 0
         #: how many captures wait to be collected; every report says it
@@ -59,6 +65,7 @@ class Reporter:
         self._vms = self._changed("vm", self._vms, {**statuses.vms, **kept})
         self._taps = self._changed("tap", self._taps, statuses.taps)
         self._segments = self._changed("segment", self._segments, statuses.segments)
+        self.vm_states = Counter(status.state for status in self._vms.values())
         if self._unsaid:
             self._dirty.set()
 
@@ -107,7 +114,9 @@ class Reporter:
             )
             try:
                 await self._bus.publish(subjects.report(self._host), codec.encode(report))
+                self._metrics.count(REPORTS, "sent")
             except ShoalError as error:
+                self._metrics.count(REPORTS, "lost")
                 # The number is spent: the leader sees the gap and asks for everything.
                 self._log.warning("report-lost", number=self.number, error=error.message)
 

@@ -19,6 +19,7 @@ from shoal_worker.core.desired import DesiredState
 from shoal_worker.core.diff import failed
 from shoal_worker.hypervisor import GuestSpec, Hypervisor, HypervisorBusy, HypervisorError
 from shoal_worker.journal import Entry, Journal
+from shoal_worker.work_log import WorkLog, word
 
 _RETRY_MAX_S = 30.0
 
@@ -56,6 +57,7 @@ class VMTasks:
         wake: Callable[[], None],
         rng: random.Random,
         log: Any,
+        told: WorkLog | None = None,
     ) -> None:
         self._hypervisor = hypervisor
         self._desired = desired
@@ -65,6 +67,7 @@ class VMTasks:
         self._wake = wake
         self._rng = rng
         self._log = log
+        self._told = told or WorkLog(log)
         self._slots = asyncio.Semaphore(creations)
         self._released = asyncio.Event()
         self._idle = asyncio.Event()
@@ -115,28 +118,44 @@ class VMTasks:
     # --- one VM ------------------------------------------------------------------------------------------
 
     async def _carry_out(self, work: Work) -> None:
-        log = self._log.bind(namespace=work.key[0], vm=work.key[1], instance=work.instance)
+        request = self._request(work)
+        log = self._log.bind(namespace=work.key[0], vm=work.key[1], instance=work.instance, request=request)
+        loop = asyncio.get_running_loop()
         created = False
         action: Action = work.actions[0]
         try:
             for action in work.actions:
+                begun = loop.time()
                 await self._act(action, work)
+                self._told.acted(action, "ok", loop.time() - begun)
                 created = created or isinstance(action, Create)
             self._delays.pop(work.key, None)
+            self._told.carried_out(request, work)
         except _Superseded:
+            self._told.acted(action, "replaced")
             log.debug("superseded", revision=work.failed.revision)
         except HypervisorError as error:
+            if isinstance(error, HypervisorBusy):
+                self._told.overdue(word(action))
             if isinstance(error, HypervisorBusy) or isinstance(action, Destroy):
+                self._told.acted(action, "again")
                 log.warning("try-again", action=type(action).__name__, error=str(error))
                 self._delay(work, str(error))
             else:
+                self._told.acted(action, "failed")
                 log.error("vm-failed", action=type(action).__name__, error=str(error))  # noqa: TRY400  # one line says it
                 self._journal.put(Entry(vm=failed(work, str(error), created=created)))
         except Exception:
+            self._told.acted(action, "again")
             log.exception("work-failed", action=type(action).__name__)
             self._delay(work, "the worker failed: see its log")
         finally:
             self._release(work.key)
+
+    def _request(self, work: Work) -> str:
+        """The id of the request that asked for this, for the log."""
+        record = self._desired.launch(*work.key)
+        return record.request if record is not None and _mark(record) == _mark(work.failed) else ""
 
     @contextlib.asynccontextmanager
     async def hold(self, key: VMKey, instance: str) -> AsyncIterator[None]:

@@ -80,5 +80,11 @@ class Changes:
         """Publish these events once the changes are stored."""
         self.events.extend(events)
 
+    def ask_as(self, request: str) -> None:
+        """Write into every launch command which request asks for it."""
+        for subject, record in self.writes.items():
+            if isinstance(record, LaunchRecord) and record.request != request:
+                self.writes[subject] = msgspec.structs.replace(record, request=request)
+
     def __bool__(self) -> bool:
         return bool(self.writes or self.events)

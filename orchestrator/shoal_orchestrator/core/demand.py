@@ -78,6 +78,8 @@ def view_of(model: Model, host: str, seen: SeenHost | None) -> HostView:
         reason = f"{host} has not been heard of"
     elif seen.state != "alive":
         reason = f"{host} is {seen.state}: its heartbeats are missing"
+    elif beat.held_back:
+        reason = f"{host} does nothing: {beat.held_back}"
     elif record is not None and record.draining:
         reason = f"{host} is draining: it gets no new VMs until `host resume {host}`"
     load = add_loads(model.loads.get(host, Load()), beat.foreign if beat else Load())

@@ -5,13 +5,14 @@ This module refuses to know how hosts are chosen and how records are stored.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
 from shoal.core.ids import Ids, token, uuid
 from shoal.core.names import check_distinct, check_vms, is_integer
-from shoal.core.ranges import expand
+from shoal.core.ranges import expand, fold
 from shoal.core.vmconfig import VMConfig
 from shoal.core.vmconfig_text import unsupported
 from shoal.errors import Conflict, InvalidRequest, NotFound
@@ -26,10 +27,14 @@ from shoal_orchestrator.core.stored_files import content_of, fitted
 #: launch records in one batch, with room for the segments that go with them
 SLICE = 400
 MAX_VMS = 100_000
+#: taken names that an error lists for programs; its details have all of them, folded
+MOST_NAMED = 1000
 
 
-def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig) -> QueueEntry:
-    """The queue entry for `text`: a name, a range of names, or a number of VMs.
+def new_entry(
+    model: Model, record: NamespaceRecord, text: str, config: VMConfig, *, by: str = ""
+) -> QueueEntry:
+    """The queue entry for `text`: a name, a range of names, or a number of VMs; `by` is who asks.
 
     Raises InvalidRequest for bad names and for configurations that are not carried out, Conflict for names and
     UUIDs that are taken, NotFound for files that the cluster does not have.
@@ -60,6 +65,7 @@ def new_entry(model: Model, record: NamespaceRecord, text: str, config: VMConfig
         names="" if is_integer(text) else text,
         config=config,
         files=files,
+        by=by,
     )
 
 
@@ -76,11 +82,19 @@ def _check_free(model: Model, namespace: str, names: Sequence[str]) -> None:
     existing, queued = model.launches[namespace], model.queued_names[namespace]
     if existing.keys().isdisjoint(names) and queued.keys().isdisjoint(names):
         return
-    for name in names:
-        if name in existing:
-            raise Conflict(f"vm already exists with name `{name}`")
-        if name in queued:
-            raise Conflict(f"vm already queued with name `{name}`")
+    taken = [name for name in names if name in existing or name in queued]
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for name in taken:
+        launched = existing.get(name)
+        by = launched.by if launched else model.queues[namespace][queued[name]].by
+        if by:
+            holders[f"{'launched' if launched else 'queued'} by {by}"].append(name)
+    word = "exists" if taken[0] in existing else "queued"
+    raise Conflict(
+        f"vm already {word} with name `{taken[0]}`",
+        details=tuple(f"{fold(those)}: {told}" for told, those in sorted(holders.items())),
+        names=tuple(taken[:MOST_NAMED]),
+    )
 
 
 def _check_uuid(model: Model, namespace: str, wanted: str, count: int) -> None:
@@ -132,11 +146,13 @@ def launches(
     entries: Sequence[QueueEntry],
     hosts: Sequence[Sequence[str]],
     ids: Ids,
-) -> Iterator[list[LaunchRecord]]:
-    """The launch records of a plan, in slices; VMs that have a record of this plan already are passed over.
+) -> Iterator[tuple[list[LaunchRecord], int]]:
+    """The launch records of a plan, in slices, and how many of its VMs have been passed with each of them.
 
-    Evaluated lazily: between two slices the model takes the first one in. VMs without a host (a chunk of the plan
-    was lost) are passed over too: their entries say who they are.
+    That number belongs into the slice's batch, as the plan's `published`: what is before it is never launched again,
+    even if it has been killed and forgotten since. VMs whose name has a record are passed over, and those without a
+    host (a chunk of the plan was lost): their entries say who they are. Evaluated lazily: between two slices the
+    model takes the first one in.
     """
     record = model.namespaces[plan.namespace]
     vlans = vlans_of(model)
@@ -147,7 +163,7 @@ def launches(
         for index, host in enumerate(of_entry):
             name = names[index] if names else f"vm-{number}"
             existing = model.launches[plan.namespace].get(name)
-            if host and existing is None:
+            if host and existing is None and number - plan.first_id >= plan.published:
                 instance = token(ids, 96)
                 config = entry.config
                 batch.append(
@@ -164,15 +180,17 @@ def launches(
                         config=config,
                         ports=ports_of(record, vlans, config.networks, instance, ids),
                         plan=plan.plan,
+                        request=plan.request,
                         files=entry.files,
+                        by=entry.by,
                     )
                 )
             number += 1
             if len(batch) == SLICE:
-                yield batch
+                yield batch, number - plan.first_id
                 batch = []
     if batch:
-        yield batch
+        yield batch, number - plan.first_id
 
 
 def _incarnation(model: Model, host: str) -> str:

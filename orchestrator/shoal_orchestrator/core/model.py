@@ -80,6 +80,12 @@ class Model:
         self.ports: dict[int, Counter[str]] = defaultdict(Counter)
         #: VNIs whose ports have changed since `take_touched`
         self.touched: set[int] = set()
+        #: instances whose records have changed since somebody counted them, see VMCounts
+        self.changed_vms: set[str] = set()
+        #: hosts whose records have, likewise
+        self.changed_hosts: set[str] = set()
+        #: queued VMs that no plan has consumed, by namespace
+        self.queued_vms: Counter[str] = Counter()
 
     def apply(self, subject: str, record: msgspec.Struct | None) -> None:
         """Put `record` under `subject`, or remove what is there."""
@@ -132,6 +138,7 @@ class Model:
                 self.namespaces[record.name] = record
             case QueueEntry():
                 self.queues[record.namespace][record.entry] = record
+                self._count_queued(record, 1)
                 names = expand(record.names) if record.names else []
                 self.queued_names[record.namespace].update(dict.fromkeys(names, record.entry))
             case PlanRecord():
@@ -144,6 +151,7 @@ class Model:
                 self.files[record.name] = record
             case HostRecord():
                 self.hosts[record.name] = record
+                self.changed_hosts.add(record.name)
             case RequestRecord():
                 self.requests[record.id] = record
             case ClusterRecord():
@@ -166,6 +174,7 @@ class Model:
                 self.namespaces.pop(record.name, None)
             case QueueEntry():
                 self.queues[record.namespace].pop(record.entry, None)
+                self._count_queued(record, -1)
                 for name in expand(record.names) if record.names else []:
                     self.queued_names[record.namespace].pop(name, None)
             case PlanRecord():
@@ -178,6 +187,7 @@ class Model:
                 self.files.pop(record.name, None)
             case HostRecord():
                 self.hosts.pop(record.name, None)
+                self.changed_hosts.add(record.name)
             case RequestRecord():
                 self.requests.pop(record.id, None)
             case _:
@@ -189,6 +199,7 @@ class Model:
             return
         self.launches[record.namespace][record.name] = record
         self.instances[record.instance] = record
+        self.changed_vms.add(record.instance)
         if record.power in PRESENT:
             self.loads[record.host] = add_loads(self.loads[record.host], load_of(record.config))
             self.residents[record.host][record.namespace, record.name] = record
@@ -202,10 +213,17 @@ class Model:
         if current is record:
             del self.launches[record.namespace][record.name]
         self.instances.pop(record.instance, None)
+        self.changed_vms.add(record.instance)
         if record.power in PRESENT:
             self.loads[record.host] = add_loads(self.loads[record.host], load_of(record.config), -1)
             self.residents[record.host].pop((record.namespace, record.name), None)
             self._count_ports(record.host, [port.vni for port in record.ports], -1)
+
+    def _count_queued(self, entry: QueueEntry, sign: int) -> None:
+        if not entry.plan:
+            self.queued_vms[entry.namespace] += sign * entry.count
+            if not self.queued_vms[entry.namespace]:
+                del self.queued_vms[entry.namespace]
 
     def _count_ports(self, host: str, vnis: list[int], by: int) -> None:
         for vni in vnis:

@@ -81,18 +81,30 @@ def view(
     incarnation: str = "",
     *,
     uptime_s: float = 0.0,
+    fenced: bool = False,
 ) -> View:
     """What is wanted of a VM and what its host says of it, as one state; `uptime_s` is how long it has been running.
 
     A VM on a lost host is LOST, and so is one that was launched on an earlier `incarnation` of its host; one that
-    its host has not spoken of yet is BUILDING, or QUIT when it is off.
+    its host has not spoken of yet is BUILDING. One that is to be off is QUIT only when its host has said that it has
+    ended: until then it may be running there, its name must not be given to another, and it is LOST. On a host that an
+    operator has declared dead (`fenced`) nothing runs.
     """
-    if host == "lost" and record.power != "off":
+    if fenced and record.power == "off":
+        return View("QUIT")
+    if fenced:
+        return View("LOST", f"host {record.host} was declared dead; `vm start` launches it again on another")
+    unspoken = status is None or status.instance != record.instance
+    if record.power == "off" and incarnation not in ("", record.incarnation) and unspoken:
+        return View("QUIT")
+    if record.power == "off" and unspoken:
+        return View("LOST", f"host {record.host} has not said yet whether it has ended it")
+    if host == "lost" and not (record.power == "off" and carried_out(record, status)):
         return View("LOST", f"host {record.host} has not been heard of")
     if incarnation not in ("", record.incarnation) and record.power != "off":
         return View("LOST", f"host {record.host} was set up anew since, and does not have it")
-    if status is None or status.instance != record.instance:
-        return View("QUIT" if record.power == "off" else "BUILDING")
+    if status is None or unspoken:
+        return View("BUILDING")
     return View(status.state, status.reason, status.pid, uptime_s)
 
 

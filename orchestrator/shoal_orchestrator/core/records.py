@@ -24,6 +24,8 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     first_key: int = 1
     udp_port: int = 4789
     blacklist: tuple[int, ...] = ()
+    #: why nothing is changed any more: the store was found to be older than what hosts have seen of it
+    frozen: str = ""
 
 
 class BridgeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +80,8 @@ class NamespaceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     #: the most that all its VMs together may be promised
     limits: Quota = Quota()
     save: NamespaceSave | None = None
+    #: what is done about VMs whose host an operator has declared dead
+    recovery: Literal["none", "relaunch"] = "none"
     capture: CaptureSettings = CaptureSettings()
     clearing: bool = False
 
@@ -107,7 +111,8 @@ class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one `vm launch` queued: `names` is a range, or empty for `count` VMs that are named when launched.
 
     `plan` names the saved plan that consumes it: then it is not queued any more. `files` are the cluster's files
-    that it needs, and their digests as they were when it was queued.
+    that it needs, and their digests as they were when it was queued. `by` is what the client that queued it calls
+    itself.
     """
 
     namespace: str
@@ -117,6 +122,7 @@ class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     config: VMConfig
     plan: str = ""
     files: dict[str, str] = {}
+    by: str = ""
 
 
 PlanState = Literal["dry-run", "running", "completed"]
@@ -125,7 +131,8 @@ PlanState = Literal["dry-run", "running", "completed"]
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The head of a plan (chunk 0): which queue entries it places, and how far it has come.
 
-    `first_id` is the id of its first VM, given when it is applied. `started` and `ended` are for people.
+    `first_id` is the id of its first VM, given when it is applied. `published` of its VMs have been launched, or passed
+    over: they are not launched by it again. `started` and `ended` are for people.
     """
 
     namespace: str
@@ -135,6 +142,7 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entries: tuple[int, ...] = ()
     chunks: int = 0
     first_id: int = 0
+    published: int = 0
     started: str = ""
     ended: str = ""
     launched: int = 0
@@ -143,6 +151,8 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hosts: int = 0
     #: VMs (folded) whose own `schedule` was overridden by `ns schedule mv`
     moved: str = ""
+    #: the request that it carries out, for logs
+    request: str = ""
 
 
 class PlanChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -161,7 +171,8 @@ class PlanChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A host that was claimed: which incarnation of it, in which role, and where its tunnels end.
 
-    A `draining` one gets no new VMs, until an operator resumes it.
+    A `draining` one gets no new VMs, until an operator resumes it. A `fenced` one is dead, an operator says: its VMs
+    may be launched elsewhere.
     """
 
     name: str
@@ -171,6 +182,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     machine: str = ""
     version: str = ""
     draining: bool = False
+    fenced: bool = False
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -44,7 +44,9 @@ from shoal.messages.hosts import (
     SetLoad,
 )
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
+from shoal.messages.overview import ShowOverview
 from shoal.messages.qos import AddQos, ClearQos
+from shoal.messages.recovery import ForgetHosts, SetRecovery
 from shoal.messages.running import RunOnHosts, SendToHosts
 from shoal.messages.saving import ListSaves, SaveNamespace, SaveVM, ShowSave
 from shoal.messages.schedule import (
@@ -97,11 +99,14 @@ from shoal_orchestrator.handlers import (
     mirrors,
     namespaces,
     nets,
+    overview,
     qos,
     queue,
+    recovery,
     running,
     saving,
     schedule,
+    starting,
     taps,
     vlans,
     vms,
@@ -124,8 +129,11 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     ExplainVM: limits.explain_vm,
     DrainHosts: draining.drain_hosts,
     ResumeHosts: draining.resume_hosts,
+    ForgetHosts: recovery.forget_hosts,
+    SetRecovery: recovery.set_recovery,
     ListHosts: hosts.list_hosts,
     ListMesh: hosts.list_mesh,
+    ShowOverview: overview.show_overview,
     SetQueueing: queue.set_queueing,
     ShowQueue: queue.show_queue,
     FlushQueue: queue.flush_queue,
@@ -151,7 +159,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     CloneConfig: configs.clone_config,
     LaunchVMs: schedule.launch_vms,
     ListVMs: vms.list_vms,
-    StartVMs: vms.start_vms,
+    StartVMs: starting.start_vms,
     StopVMs: vms.stop_vms,
     KillVMs: vms.kill_vms,
     FlushVMs: vms.flush_vms,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec.structs import replace
+from structlog.contextvars import bound_contextvars
 
 from shoal.core.ids import token
 from shoal.core.ranges import fold
@@ -47,12 +48,13 @@ async def carry_out_plan(
     namespace = record.name
     head, chunks = plan_records(namespace, token(leader.ids), entries, placement, {})
     begun, fixed = launching.begin(leader.model, record, head, entries)
-    head = replace(begun, state="running", started=now_text())
+    head = replace(begun, state="running", started=now_text(), request=call.name)
     changes.writes.update(fixed.writes)
     changes.put(*chunks, head)
     changes.put(*(replace(entry, plan=head.plan) for entry in entries))
     changes.tell(ScheduleStarted(namespace=namespace, name=head.plan, total=head.total, hosts=head.hosts))
     await call.commit(changes, plan=head.plan)
+    LOG.info("plan-saved", namespace=namespace, plan=head.plan, total=head.total, hosts=head.hosts)
     launched = await run_plan(leader, head, call.progress)
     launched = replace(launched, failures=(*left, *launched.failures))
     await call.commit(Changes(), launched)
@@ -61,8 +63,9 @@ async def carry_out_plan(
 
 async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
     """Finish a plan that a predecessor saved."""
-    LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
-    await run_plan(leader, plan, lambda *_: None)
+    with bound_contextvars(request=plan.request):
+        LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
+        await run_plan(leader, plan, lambda *_: None)
 
 
 async def await_plan(leader: Leader, namespace: str, plan: str, call: Call) -> Launched:
@@ -81,17 +84,32 @@ async def await_plan(leader: Leader, namespace: str, plan: str, call: Call) -> L
 
 async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
     """Publish the launch of each VM that has none yet, wait for the hosts, and close the plan."""
+    leader.launching[plan.namespace, plan.plan] = 0
+    try:
+        return await _run_plan(leader, plan, progress)
+    finally:
+        del leader.launching[plan.namespace, plan.plan]
+
+
+async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
     entries = entries_of(leader, plan)
     hosts = placed_hosts(leader, plan, entries)
-    for records in launching.launches(leader.model, plan, entries, hosts, leader.ids):
+    for records, published in launching.launches(leader.model, plan, entries, hosts, leader.ids):
+        plan = replace(plan, published=published)
         changes = Changes()
-        changes.put(*records)
+        changes.put(*records, plan)
         await leader.commit(changes)
     changes = Changes()
     changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
     await leader.commit(changes)
+    LOG.info("plan-published", namespace=plan.namespace, plan=plan.plan)
     ours = [r for r in leader.model.launches[plan.namespace].values() if r.plan == plan.plan]
-    await leader.inventory.carried_out(ours, lambda done: progress(done, plan.total, "launching"))
+
+    def done(count: int) -> None:
+        leader.launching[plan.namespace, plan.plan] = count
+        progress(count, plan.total, "launching")
+
+    await leader.inventory.carried_out(ours, done)
     return await _close(leader, plan, ours)
 
 
@@ -141,6 +159,13 @@ async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecor
     )
     if plan.namespace in leader.model.namespaces and not leader.model.namespaces[plan.namespace].clearing:
         await leader.commit(changes)
+    LOG.info(
+        "plan-completed",
+        namespace=plan.namespace,
+        plan=plan.plan,
+        launched=launched.count,
+        failures=len(launched.failures),
+    )
     return launched
 
 

@@ -152,4 +152,17 @@ async def list_mesh(leader: Leader, _: str, request: ListMesh, __: Call) -> Mesh
     if request.which == "list":
         names = [host for host in names if leader.inventory.state(host) == "alive"]
     shown, following = _page(names, request.after, request.limit)
-    return Mesh(items=tuple(host_row(leader, host) for host in shown), next=following)
+    return Mesh(
+        items=tuple(host_row(leader, host) for host in shown), next=following, notes=_mass_loss(leader)
+    )
+
+
+def _mass_loss(leader: Leader) -> tuple[str, ...]:
+    silent = leader.inventory.frozen
+    if not silent:
+        return ()
+    text = (
+        f"{silent} hosts fell silent together: that is rather the network than they, and none is declared lost; "
+        "`host forget` takes your word for single ones"
+    )
+    return (text,)

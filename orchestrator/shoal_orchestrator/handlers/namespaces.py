@@ -63,21 +63,27 @@ async def create_namespace(leader: Leader, _: str, request: CreateNamespace, cal
 
 async def clear_namespace(leader: Leader, _: str, request: ClearNamespace, call: Call) -> NamespaceCleared:
     """Take a namespace (or all) apart on every host, and wait until that is done."""
-    names = sorted(leader.model.namespaces) if request.name == "all" else [check_namespace(request.name)]
-    if request.name not in ("all", *leader.model.namespaces):
+    model = leader.model
+    names = sorted(model.namespaces) if request.name == "all" else [check_namespace(request.name)]
+    if call.repeat:
+        # It was begun before. What is there under these names and is not being cleared came later.
+        names = [name for name in names if name in model.namespaces and model.namespaces[name].clearing]
+    elif request.name not in ("all", *model.namespaces):
         raise NotFound(f"no such namespace: `{request.name}`; `namespace` lists them")
     notes = await _end_captures(leader, names, call)
     changes = Changes()
     # Others may have been cleared while their captures were put into the store.
-    names = [name for name in names if name in leader.model.namespaces]
+    names = [name for name in names if name in model.namespaces]
     for name in names:
-        changes_of = empty_namespace(leader.model, name)
+        changes_of = empty_namespace(model, name)
         changes.writes.update(changes_of.writes)
         changes.tell(*changes_of.events)
     await call.commit(changes)
     for name in names:
         notes.extend(await finish_clearing(leader, name, call))
-    return NamespaceCleared(namespaces=tuple(names), notes=tuple(notes))
+    reply = NamespaceCleared(namespaces=tuple(names), notes=tuple(notes))
+    await call.commit(Changes(), reply)
+    return reply
 
 
 async def _end_captures(leader: Leader, names: list[str], call: Call) -> list[str]:
@@ -131,5 +137,6 @@ async def _forget(leader: Leader, name: str) -> None:
     changes.tell(NamespaceRemoved(namespace=name, name=name))
     if name == DEFAULT_NAMESPACE:
         changes.put(NamespaceRecord(name=name))
+        changes.tell(NamespaceCreated(namespace=name, name=name))
     await leader.commit(changes)
     LOG.info("namespace-removed", namespace=name)

@@ -53,7 +53,7 @@ async def launch_vms(leader: Leader, namespace: str, request: LaunchVMs, call: C
     )
     await offered(leader, files_of(config), call)
     record = leader.namespace(namespace)
-    entry = launching.new_entry(leader.model, record, request.names, config)
+    entry = launching.new_entry(leader.model, record, request.names, config, by=request.by)
     changes = Changes()
     discarded = dry_run_records(leader, namespace)
     changes.delete(*discarded)

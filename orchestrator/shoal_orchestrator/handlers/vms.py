@@ -7,8 +7,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from shoal.core.ids import token
-from shoal.core.ranges import fold
+from shoal.core.ranges import expand, fold
 from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, error_class
 from shoal.messages.base import Done, Failure
 from shoal.messages.desired import LaunchRecord, Power, State
@@ -18,7 +17,6 @@ from shoal.messages.vms import (
     FlushVMs,
     KillVMs,
     ListVMs,
-    StartVMs,
     StopVMs,
     TagRow,
     Tags,
@@ -28,14 +26,10 @@ from shoal.messages.vms import (
 )
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.clearing import gone, incarnation_of
-from shoal_orchestrator.core.demand import residents_of
-from shoal_orchestrator.core.demand import view_of as host_view
 from shoal_orchestrator.core.observed import View, view
-from shoal_orchestrator.core.restarts import restart_problems
 from shoal_orchestrator.core.targets import ALL, resolve
 from shoal_orchestrator.handlers.collecting import collect
 from shoal_orchestrator.handlers.paging import heavy_page
-from shoal_orchestrator.handlers.planning import limit_of
 from shoal_orchestrator.leader import Call, Leader
 
 
@@ -48,13 +42,18 @@ def view_of(leader: Leader, record: LaunchRecord) -> View:
         leader.inventory.state(record.host),
         host.incarnation if host else "",
         uptime_s=leader.inventory.uptime_s(record),
+        fenced=host is not None and host.fenced,
     )
 
 
 async def list_vms(leader: Leader, namespace: str, request: ListVMs, _: Call) -> VMs:
     """The namespace's VMs, by id, in pages."""
     leader.namespace(namespace)
-    records = sorted(leader.model.launches[namespace].values(), key=_id)
+    vms = leader.model.launches[namespace]
+    asked = (
+        [vms[name] for name in set(expand(request.names)) if name in vms] if request.names else vms.values()
+    )
+    records = sorted(asked, key=_id)
     after = int(request.after) if request.after else None
     rows, more = heavy_page(records, after, request.limit, key=_id, row=partial(_row, leader))
     return VMs(items=tuple(rows), brief=request.summary, next=str(rows[-1].id) if more else "")
@@ -91,74 +90,9 @@ def targets(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRec
     return found, list(missing)
 
 
-def _state_error(record: LaunchRecord, message: str) -> Failure:
+def state_error(record: LaunchRecord, message: str) -> Failure:
+    """That a VM is not in the state that a command needs; `{vm}` in the message is its name."""
     return Failure(kind=Conflict.kind, code=Conflict.code, message=message.format(vm=record.name))
-
-
-async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Call) -> Changed:
-    """Resume VMs; named ones that have ended are launched again as new instances."""
-    found, failures = targets(leader, namespace, request.target)
-    changes = Changes()
-    started: list[LaunchRecord] = []
-    as_asked: list[LaunchRecord] = []
-    ended: list[LaunchRecord] = []
-    for record in found:
-        state = view_of(leader, record).state
-        if state in ("BUILDING", "PAUSED"):
-            started.append(replace(record, revision=record.revision + 1, power="running"))
-        elif request.target == ALL:
-            continue
-        elif state == "RUNNING" and call.repeat:
-            as_asked.append(record)
-        elif state == "RUNNING":
-            alone = len(found) == 1 and not failures
-            named = "vm is already running" if alone else "vm is already running: {vm}"
-            failures.append(_state_error(record, named))
-        elif state == "LOST":
-            failures.append(_state_error(record, f"vm {{vm}} is on host {record.host}, which is lost"))
-        else:
-            ended.append(record)
-    again, refused = _restarts(leader, namespace, ended)
-    started += again
-    failures += refused
-    changes.put(*started)
-    return await carry_out(leader, call, changes, [*started, *as_asked], failures, "RUNNING", "starting")
-
-
-def _restarts(
-    leader: Leader, namespace: str, ended: list[LaunchRecord]
-) -> tuple[list[LaunchRecord], list[Failure]]:
-    """VMs that have ended as new instances, where limits and hosts still allow them; a failure for each other."""
-    if not ended:
-        return [], []
-    model = leader.model
-    hosts = {record.host for record in ended}
-    problems = restart_problems(
-        ended,
-        {host: host_view(model, host, leader.inventory.hosts.get(host)) for host in hosts},
-        residents_of(model, namespace),
-        limit_of(leader, leader.namespace(namespace)),
-    )
-    started: list[LaunchRecord] = []
-    failures: list[Failure] = []
-    for record in ended:
-        problem = problems.get(record.instance)
-        if problem is None:
-            started.append(relaunched(leader, record))
-        else:
-            failures.append(_state_error(record, f"cannot start vm {{vm}} again on {record.host}: {problem}"))
-    return started, failures
-
-
-def relaunched(leader: Leader, record: LaunchRecord) -> LaunchRecord:
-    """A VM that has ended, as a new instance on its host."""
-    return replace(
-        record,
-        revision=record.revision + 1,
-        power="running",
-        instance=token(leader.ids, 96),
-        incarnation=incarnation_of(leader.model, record),
-    )
 
 
 async def _power(
@@ -186,7 +120,7 @@ async def _power(
                 replace(record, revision=record.revision + 1, power=power, incarnation=incarnation)
             )
         elif not everyone:
-            failures.append(_state_error(record, "VM state error: {vm}"))
+            failures.append(state_error(record, "VM state error: {vm}"))
     changes.put(*changed)
     return await carry_out(leader, call, changes, [*changed, *as_asked], failures, wanted, verb)
 
@@ -229,6 +163,7 @@ async def carry_out(
     """Commit new revisions, wait for the hosts, and tell what came of it. `wanted` None: any state is fine."""
     if changes:
         await call.commit(changes)
+    if changed:
         total = len(changed)
         await leader.inventory.carried_out(changed, lambda done: call.progress(done, total, verb))
     good: list[LaunchRecord] = []
@@ -254,14 +189,14 @@ def outcome(leader: Leader, record: LaunchRecord, wanted: State | None) -> Failu
     current = leader.model.launches[record.namespace].get(record.name)
     if current is None or current.revision > record.revision:
         what = "removed" if current is None else f"changed to {current.power}"
-        return _state_error(record, f"{{vm}}: another command has {what} it meanwhile")
+        return state_error(record, f"{{vm}}: another command has {what} it meanwhile")
     seen = view_of(leader, record)
     host_state = leader.inventory.state(record.host)
     if seen.state == wanted:
         return None
     if host_state in ("suspect", "lost"):
         text = f"{{vm}}: host {record.host} is {host_state}; it carries this out when it is back"
-        return _state_error(record, text)
+        return state_error(record, text)
     if wanted is None:
         return None
     message = f"{record.name}: {seen.reason or f'is {seen.state}, not {wanted}'}"
@@ -277,7 +212,7 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
         if view_of(leader, record).state in ("QUIT", "ERROR"):
             flushed.append(record)
         elif not everyone:
-            failures.append(_state_error(record, "VM state error: {vm}"))
+            failures.append(state_error(record, "VM state error: {vm}"))
     changes = Changes()
     changes.put(*(gone(leader.model, record) for record in flushed))
     if failures and not flushed and len(failures) == 1:

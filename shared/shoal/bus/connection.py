@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from shoal import subjects
+from shoal.bus.nats_client import QuickClient
 from shoal.bus.protocol import Message
 from shoal.errors import PermissionDenied, ShoalError, TimedOut, Unavailable
 
@@ -51,7 +52,7 @@ class NatsBus:
 
     def __init__(self, server: str) -> None:
         self.server = server
-        self.client: Client = Client()
+        self.client: Client = QuickClient()
         #: set once the connection is closed for good
         self.closed = asyncio.Event()
         self._reconnected: list[Callable[[], None]] = []
@@ -183,6 +184,8 @@ class NatsBus:
             except nats.errors.Error as error:
                 raise self._error(subject, error) from error
             finally:
+                # Cancelled while the connection closes, it fails instead, and nobody would hear of it.
+                following.add_done_callback(lambda done: done.cancelled() or done.exception())
                 following.cancel()
             if message.headers.get("Status") == "503":
                 raise Unavailable(f"nobody answers on `{subject}`: is an orchestrator running?")

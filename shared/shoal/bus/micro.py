@@ -16,7 +16,7 @@ from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service
 
 from shoal.bus.connection import NatsBus
-from shoal.bus.protocol import Message
+from shoal.bus.protocol import Bus, Message
 
 QUEUE = "shoal"
 
@@ -32,9 +32,18 @@ class Endpoint(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def serve(
-    bus: NatsBus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
+    bus: Bus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
-    """Answer on these endpoints until the context is left."""
+    """Answer on these endpoints until the context is left. A bus that is not NATS has no services, but the same queue."""
+    if not isinstance(bus, NatsBus):
+        async with contextlib.AsyncExitStack() as ending:
+            for endpoint in endpoints:
+                ending.push_async_callback(
+                    (await bus.subscribe(endpoint.subject, endpoint.handler, queue=QUEUE)).stop
+                )
+            await bus.settle()
+            yield
+        return
     service: Service = await nats.micro.add_service(
         bus.client, name=name, version=version, description=description, queue_group=QUEUE
     )

@@ -43,6 +43,16 @@ class Event(NamedTuple):
     id: str
 
 
+class Retention(NamedTuple):
+    """What the event stream keeps: nothing older than `age_s` seconds, and at most `size_bytes`, the oldest goes first."""
+
+    age_s: float = 7 * 24 * 3600.0
+    size_bytes: int = 1 << 30
+
+
+USUAL_RETENTION = Retention()
+
+
 class Fenced(Exception):
     """Another leader has taken the fence: the batch was refused as a whole."""
 
@@ -111,8 +121,8 @@ class Bus(Protocol):
 class StateStream(Protocol):
     """The stream `SHOAL_STATE`: one message for each subject, and the stream of events beside it."""
 
-    async def ensure(self, *, replicas: int) -> None:
-        """Create the streams, or check that their settings are right. StoreUnavailable without JetStream."""
+    async def ensure(self, *, replicas: int, events: Retention = USUAL_RETENTION) -> None:
+        """Create the streams, or bring their settings up to date. StoreUnavailable without JetStream."""
         ...
 
     async def read(self, subjects: str) -> list[Stored]:
@@ -130,6 +140,9 @@ class StateStream(Protocol):
     async def commit(self, writes: Sequence[Write], *, fence: int) -> int:
         """Store all or nothing, at most 1,000, if `shoal.fence` still has the sequence `fence`.
 
+        A first write that expects a sequence of its own subject is fenced by that instead: a leader's lease, which every
+        take-over writes. A message can have only one expectation.
+
         Returns the sequence of the last one; they are numbered without gaps. Fenced or Conflicted when refused;
         TimedOut when it is unknown whether it was stored.
         """
@@ -139,8 +152,65 @@ class StateStream(Protocol):
         """Remove what is stored under `subject` if its sequence is less than `below`."""
         ...
 
-    async def publish_event(self, event: Event) -> int:
-        """Store an event; the same `id` again is stored once. Returns its sequence."""
+    async def publish_events(self, events: Sequence[Event]) -> int:
+        """Store events in their order; the same `id` again is stored once. Returns the sequence of the last.
+
+        After an error some may be stored: publishing all again does no harm, but for the order among those of a part.
+        """
+        ...
+
+    def last_events(self, subjects: str) -> AsyncGenerator[Stored, None]:
+        """The last event of each subject under a filter (`shoal.event.red.>`), oldest first, any number of them.
+
+        StoreUnavailable when the stream does not give them all.
+        """
+        ...
+
+
+class Bounds(NamedTuple):
+    """What a stream has: the sequences of its first and last message (`first` is over `last` in an empty one), and
+    an identity that changes when the stream is made anew.
+    """
+
+    first: int
+    last: int
+    identity: str
+
+
+class Recorded(NamedTuple):
+    """An event as it is stored. `mark` tells it from another that got its number in a stream that went backwards."""
+
+    subject: str
+    sequence: int
+    body: bytes
+    mark: str
+
+
+class EventPage(NamedTuple):
+    """Events in the order of their sequences, and how many more of the same filter there are."""
+
+    items: list[Recorded]
+    pending: int
+
+
+class EventHistory(Protocol):
+    """The stream `SHOAL_EVENTS`, for those who read it. Nothing is held for a reader at the server.
+
+    Every error is a `shoal.errors.Unavailable`, `TimedOut` or `PermissionDenied`.
+    """
+
+    async def bounds(self) -> Bounds:
+        """Which events there are now. StoreUnavailable when the stream is not there."""
+        ...
+
+    async def read(self, subjects: str, sequence: int, *, limit: int) -> EventPage:
+        """The events under a filter from `sequence` on, at most `limit`. May lag behind `bounds` for a moment."""
+        ...
+
+    async def watch(self, subjects: str, stored: Callable[[int], None]) -> Subscription:
+        """Call `stored` with the sequence of each event under a filter once it is stored; 0: some may have been
+        missed. Not every call is certain to come: look as well, now and then.
+        """
         ...
 
 

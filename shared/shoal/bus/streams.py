@@ -6,9 +6,10 @@ here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 import nats.errors
@@ -18,7 +19,9 @@ from nats.js.api import RePublish, RetentionPolicy, StorageType, StreamConfig
 from shoal import subjects
 from shoal.bus.connection import NatsBus
 from shoal.bus.direct import read_page
-from shoal.bus.protocol import Conflicted, Event, Fenced, Message, Stored, Write
+from shoal.bus.last_messages import last_of_each
+from shoal.bus.protocol import USUAL_RETENTION, Conflicted, Event, Fenced, Message, Retention, Stored, Write
+from shoal.bus.replicas import in_step
 from shoal.errors import StoreUnavailable, TimedOut, Unavailable
 
 WRITE_TIMEOUT_S = 5.0
@@ -27,9 +30,10 @@ READ_BATCH = 1000
 #: what a page of a direct get may weigh, well under the client's pending limit
 READ_BYTES = 4 * 1024 * 1024
 OLDEST_SERVER = (2, 14)
-EVENT_AGE_S = 7 * 24 * 3600
-EVENT_BYTES = 1 << 30
+#: copies of an event that arrive within this are stored once (seconds)
+DUPLICATE_WINDOW_S = 120
 
+_ID = "Nats-Msg-Id"
 _EXPECT = "Nats-Expected-Last-Subject-Sequence"
 _EXPECT_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
 _WRONG_SEQUENCE = 10071
@@ -47,23 +51,25 @@ def _state_config(replicas: int) -> StreamConfig:
         allow_direct=True,
         allow_atomic=True,
         num_replicas=replicas,
-        duplicate_window=120,
+        duplicate_window=DUPLICATE_WINDOW_S,
         republish=RePublish(src=subjects.REPUBLISH_FROM, dest=subjects.REPUBLISH_TO),
     )
 
 
-def _event_config(replicas: int) -> StreamConfig:
+def _event_config(replicas: int, kept: Retention) -> StreamConfig:
     return StreamConfig(
         name=subjects.EVENT_STREAM,
         description="Shoal: what happened",
         subjects=list(subjects.EVENT_SUBJECTS),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        max_age=EVENT_AGE_S,
-        max_bytes=EVENT_BYTES,
+        max_age=kept.age_s,
+        max_bytes=kept.size_bytes,
         allow_direct=True,
         num_replicas=replicas,
-        duplicate_window=120,
+        duplicate_window=DUPLICATE_WINDOW_S,
+        # what wakes readers; they read the event itself from the stream
+        republish=RePublish(src=subjects.REPUBLISH_FROM, dest=subjects.REPUBLISH_TO, headers_only=True),
     )
 
 
@@ -74,11 +80,12 @@ class JetStreamState:
         self._bus = bus
         self._js = bus.client.jetstream(timeout=WRITE_TIMEOUT_S)
         self._batches = 0
+        self._put = False
 
-    async def ensure(self, *, replicas: int) -> None:
+    async def ensure(self, *, replicas: int, events: Retention = USUAL_RETENTION) -> None:
         """Create both streams or bring their settings up to date; refuses servers older than 2.14."""
         self._check_version()
-        for config in (_state_config(replicas), _event_config(replicas)):
+        for config in (_state_config(replicas), _event_config(replicas, events)):
             try:
                 await self._js.add_stream(config)
             except nats.js.errors.BadRequestError:
@@ -108,6 +115,10 @@ class JetStreamState:
 
     async def read(self, subjects_filter: str) -> list[Stored]:
         """Everything under a filter, oldest first, in pages of a thousand."""
+        if self._put:
+            # A page may come from any replica: what was stored before our own message must be there as well.
+            await in_step(self._bus, subjects.STATE_STREAM)
+            self._put = False
         found: list[Stored] = []
         sequence = 1
         while True:
@@ -137,10 +148,11 @@ class JetStreamState:
     async def put(self, write: Write) -> int:
         """Store one message."""
         headers = None if write.expect is None else {_EXPECT: str(write.expect)}
+        self._put = True
         return _sequence(await self._ask(write.subject, write.body, headers), write.subject)
 
     async def commit(self, writes: Sequence[Write], *, fence: int) -> int:
-        """Store all or nothing (ADR-50); the first message carries the fence's expectation."""
+        """Store all or nothing (ADR-50); the first message carries its own expectation, or else the fence's."""
         if not 1 <= len(writes) <= MAX_BATCH:
             raise ValueError(f"a batch holds 1 to {MAX_BATCH} messages, not {len(writes)}")
         self._batches += 1
@@ -149,7 +161,7 @@ class JetStreamState:
         answer: Message | None = None
         for number, write in enumerate(writes):
             headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number + 1)}
-            if number == 0:
+            if number == 0 and write.expect is None:
                 headers[_EXPECT] = str(fence)
                 headers[_EXPECT_SUBJECT] = subjects.FENCE
             elif write.expect is not None:
@@ -178,9 +190,37 @@ class JetStreamState:
         if "error" in said:
             raise StoreUnavailable(f"cannot purge `{subject}`: {said['error'].get('description')}")
 
-    async def publish_event(self, event: Event) -> int:
-        """Store an event once."""
-        return _sequence(await self._ask(event.subject, event.body, {"Nats-Msg-Id": event.id}), event.subject)
+    async def publish_events(self, events: Sequence[Event]) -> int:
+        """Store events once each, with two acknowledgements for all of them.
+
+        Nobody else writes to this stream, so that the numbers of the first and the last tell whether all between them
+        were stored. Where they do not (a part was lost, or was there already), each is asked for by itself.
+        """
+        first, last = await self._publish_event(events[0]), 0
+        for event in events[1:-1]:
+            await self._bus.publish(event.subject, event.body, headers={_ID: event.id})
+        if len(events) > 1:
+            last = await self._publish_event(events[-1])
+            if last - first != len(events) - 1:
+                for event in events[1:-1]:
+                    await self._publish_event(event)
+        return last or first
+
+    async def _publish_event(self, event: Event) -> int:
+        return _sequence(await self._ask(event.subject, event.body, {_ID: event.id}), event.subject)
+
+    async def last_events(self, subjects_filter: str) -> AsyncGenerator[Stored, None]:
+        """The last event of each subject under a filter, oldest first; StoreUnavailable when they do not all come."""
+        try:
+            async with contextlib.aclosing(
+                last_of_each(self._bus.client, subjects.EVENT_STREAM, subjects_filter)
+            ) as found:
+                async for stored in found:
+                    yield stored
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise StoreUnavailable(
+                f"cannot read the last events under `{subjects_filter}`: {str(error) or type(error).__name__}"
+            ) from error
 
 
 def _sequence(answer: Message, subject: str) -> int:

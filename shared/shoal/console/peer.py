@@ -36,16 +36,6 @@ class NotSupported(Request[Done], frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
 
 
-class NotYet(Request[Done], frozen=True, kw_only=True):
-    """A command that this version of Shoal does not have yet."""
-
-    noun: ClassVar[str] = "session"
-    verb: ClassVar[str] = "not-yet"
-    words: ClassVar[tuple[str, ...]] = ("ns recovery [arguments...]",)
-
-    arguments: tuple[str, ...] = ()
-
-
 class WithoutEffect(Request[Done], frozen=True, kw_only=True):
     """A command of minimega that is accepted and has no effect here."""
 
@@ -59,4 +49,4 @@ class WithoutEffect(Request[Done], frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
 
 
-PEER_COMMANDS: tuple[type[Request[Any]], ...] = (NotSupported, NotYet, WithoutEffect)
+PEER_COMMANDS: tuple[type[Request[Any]], ...] = (NotSupported, WithoutEffect)

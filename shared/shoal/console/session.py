@@ -15,7 +15,7 @@ from shoal.console import local
 from shoal.console.answers import Answer, Call, Outcome, answer_of, call_all, failed
 from shoal.console.local import LOCAL_COMMANDS
 from shoal.console.modifiers import Settings, choose_columns, filter_rows
-from shoal.console.peer import PEER_COMMANDS, NotSupported, NotYet, WithoutEffect
+from shoal.console.peer import PEER_COMMANDS, NotSupported, WithoutEffect
 from shoal.console.tables import View
 from shoal.errors import InvalidRequest, ShoalError
 from shoal.grammar import Grammar, Match, join, split
@@ -134,10 +134,9 @@ class Session:
             return await self._setting(request, match, namespace)
         if match.inner is not None:
             return await self._around(request, match.inner, namespace)
-        if match.command in (NotSupported, NotYet):
-            later = " yet" if match.command is NotYet else ""
+        if match.command is NotSupported:
             words = " ".join(match.spelling.pattern.literals)
-            raise InvalidRequest(f"not supported by shoal{later}: {words}")
+            raise InvalidRequest(f"not supported by shoal: {words}")
         if match.command is WithoutEffect:
             return Answer(self.settings)
         if match.command in LOCAL_COMMANDS:

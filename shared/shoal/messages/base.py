@@ -60,12 +60,16 @@ Display = Table | str | PerHost
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as it travels: `kind` is the class's name in `shoal.errors`, `code` as in HTTP."""
+    """An error as it travels: `kind` is the class's name in `shoal.errors`, `code` as in HTTP.
+
+    `names` are the objects that it is about.
+    """
 
     kind: str
     code: int
     message: str
     details: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +85,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def display(self) -> Display:
         """What the console shows: a table, or text (empty for commands that just did it)."""
         return ""
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Page(Reply, Generic[T_co], frozen=True, kw_only=True, omit_defaults=True):
+    """Rows of a list, or as many of them as fit into one answer; `next` tells whether more follow."""
+
+    items: tuple[T_co, ...] = ()
 
 
 class Done(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +122,9 @@ R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
 
 class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defaults=True):
-    """A command: see the module's docstring. `id` is made by the client and kept over its retries."""
+    """A command: see the module's docstring. `id` is made by the client and kept over its retries; `by` is what
+    the client calls itself, for those whom its commands get in the way of.
+    """
 
     noun: ClassVar[str]
     verb: ClassVar[str]
@@ -122,3 +137,4 @@ class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_def
     reads: ClassVar[bool] = False
 
     id: str = ""
+    by: str = ""

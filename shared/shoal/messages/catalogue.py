@@ -40,7 +40,9 @@ from shoal.messages.hosts import (
     SetLoad,
 )
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
+from shoal.messages.overview import ShowOverview
 from shoal.messages.qos import AddQos, ClearQos
+from shoal.messages.recovery import ForgetHosts, SetRecovery
 from shoal.messages.running import RunOnHosts, SendToHosts
 from shoal.messages.saving import ListSaves, SaveNamespace, SaveVM, ShowSave
 from shoal.messages.schedule import (
@@ -88,6 +90,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     RemoveHosts,
     SetLoad,
     SetLimit,
+    SetRecovery,
     SetQueueing,
     ShowQueue,
     FlushQueue,
@@ -154,7 +157,9 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     ListHosts,
     DrainHosts,
     ResumeHosts,
+    ForgetHosts,
     ListMesh,
+    ShowOverview,
     RunOnHosts,
     SendToHosts,
     CreateDisk,

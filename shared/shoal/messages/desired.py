@@ -49,7 +49,9 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `instance` is random, chosen when the plan is saved, and never used again; every change raises `revision`.
     `incarnation` is the host's for which the record was written. `uuid` is the guest's.
-    `files` are the cluster's files that it needs: name → SHA-256, fixed for good.
+    `files` are the cluster's files that it needs: name → SHA-256, fixed for good. `by` is what the client that launched
+    it calls itself. `request` is the id of the request that asked for this revision, for the logs of all who carry it
+    out: nothing is decided by it.
     """
 
     namespace: str
@@ -65,6 +67,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ports: tuple[Port, ...] = ()
     plan: str = ""
     files: dict[str, str] = {}
+    request: str = ""
+    by: str = ""
 
 
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,7 +210,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A host's pulse, once a second. `foreign` is the load of domains that are not Shoal's.
 
     `stored` counts the desired records that the worker holds and `sequence` is the highest of their stream
-    sequences. `captures` are those that the host has, `ended_captures` of them wait to be collected. `limit` is the most that may be promised here, by the worker's settings. `seen` is the (store id, epoch) that its last acknowledgement bore. `underlay` is the address that
+    sequences. `captures` are those that the host has, `ended_captures` of them wait to be collected. `limit` is the most that may be promised here, by the worker's settings. `seen_…` are the store's id, the epoch and the nonce of the leader that it obeys, or obeyed last; `held_back` tells
+    why it does nothing that the leader of now asks for. `underlay` is the address that
     tunnels end at.
     """
 
@@ -232,6 +237,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int = 0
     seen_store: str = ""
     seen_epoch: int = 0
+    seen_nonce: str = ""
+    held_back: str = ""
     captures: int = 0
     ended_captures: int = 0
 
@@ -239,11 +246,15 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class HeartbeatAck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The leader's answer to a heartbeat: what the worker should hold, and whether its claim stands.
 
-    `claimed` false tells a worker to claim its host (again) before it acts.
+    `claimed` false tells a worker to claim its host (again) before it acts. `nonce` is that of the leader's term,
+    `succeeds` names stores that this one was rebuilt from, `frozen` tells why nothing must be done now.
     """
 
     store: str
     epoch: int
+    nonce: str = ""
+    succeeds: tuple[str, ...] = ()
+    frozen: str = ""
     claimed: bool
     stored: int = 0
     sequence: int = 0
@@ -263,8 +274,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The host is yours. `head` tells whether it is the cluster's head."""
+    """The host is yours. `head` tells whether it is the cluster's head; the rest is as in `HeartbeatAck`."""
 
     store: str
     epoch: int
+    nonce: str = ""
+    succeeds: tuple[str, ...] = ()
+    frozen: str = ""
     head: bool = False

@@ -15,7 +15,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened to `name` in `namespace` (empty: to the cluster).
 
     `at` is the orchestrator's clock, RFC 3339 in UTC, for people; `id` is the same for the same event published
-    twice. Both are filled in when the event is published. The subject is `shoal.event.<namespace>.<noun>.<what>.<name>`.
+    twice, and `epoch` counts the terms of leadership: of two events of one object, that of the higher epoch is the later
+    one, wherever it stands in the stream. They are filled in when the event is published. `late` marks one that was
+    missing when a leader took over: `at` is not the time of the change then. The subject is
+    `shoal.event.<namespace>.<noun>.<what>.<name>`.
     """
 
     noun: ClassVar[str] = ""
@@ -26,6 +29,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     at: str = ""
     id: str = ""
+    epoch: int = 0
+    late: bool = False
 
 
 class NamespaceCreated(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +86,13 @@ class HostDraining(Event, frozen=True, kw_only=True, omit_defaults=True):
     what: ClassVar[str] = "draining"
 
 
+class HostForgotten(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator has declared a lost host dead: its VMs may be launched again elsewhere."""
+
+    noun: ClassVar[str] = "host"
+    what: ClassVar[str] = "forgotten"
+
+
 class HostResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A host that was draining takes new VMs again."""
 
@@ -126,12 +138,16 @@ class ScheduleCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VMEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Something about one VM: which instance of it, on which host."""
+    """Something about one VM: which instance of it, on which host.
+
+    `revision` is that of the VM's record which the host had carried out.
+    """
 
     noun: ClassVar[str] = "vm"
 
     host: str = ""
     instance: str = ""
+    revision: int = 0
     reason: str = ""
 
 
@@ -214,6 +230,7 @@ EVENTS: tuple[type[Event], ...] = (
     HostLost,
     HostDraining,
     HostResumed,
+    HostForgotten,
     VMsQueued,
     QueueFlushed,
     ScheduleStarted,

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Done, Reply, Request, Scope, Table
+from shoal.messages.base import Display, Done, Page, Reply, Request, Scope, Table
 
 
 class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,10 +19,8 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: str = ""
 
 
-class Files(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class Files(Page[FileRow], frozen=True, kw_only=True, omit_defaults=True):
     """Files of the cluster."""
-
-    items: tuple[FileRow, ...] = ()
 
     def display(self) -> Display:
         """Show `dir | name | size`; `digest` and `added` where they are asked for."""

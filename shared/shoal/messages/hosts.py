@@ -7,7 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from shoal.core.ranges import fold
-from shoal.messages.base import Display, Done, HostAnswer, PerHost, Reply, Request, Said, Scope, Table
+from shoal.messages.base import Display, Done, HostAnswer, Page, PerHost, Reply, Request, Said, Scope, Table
 
 
 class HostRange(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -113,10 +113,9 @@ def go_duration(seconds: float) -> str:
     return f"{minutes}m{left}s" if minutes else f"{left}s"
 
 
-class Hosts(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class Hosts(Page[HostRow], frozen=True, kw_only=True, omit_defaults=True):
     """Hosts with their load, or one `field` of it."""
 
-    items: tuple[HostRow, ...]
     field: str = ""
 
     def display(self) -> Display:
@@ -177,10 +176,8 @@ class ListHosts(Request[Hosts], frozen=True, kw_only=True, omit_defaults=True):
     limit: int = 0
 
 
-class Mesh(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class Mesh(Page[HostRow], frozen=True, kw_only=True, omit_defaults=True):
     """Every host of the cluster, the head too."""
-
-    items: tuple[HostRow, ...]
 
     def display(self) -> Display:
         """Show which hosts there are and how they are."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from shoal.messages.base import Display, Reply, Request, Scope, Table
+from shoal.messages.base import Display, Page, Reply, Request, Scope, Table
 
 
 class NamespaceRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,10 +18,8 @@ class NamespaceRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     active: bool = False
 
 
-class Namespaces(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class Namespaces(Page[NamespaceRow], frozen=True, kw_only=True, omit_defaults=True):
     """The namespaces of the cluster."""
-
-    items: tuple[NamespaceRow, ...]
 
     def display(self) -> Display:
         """Show `namespace | vms | vlans | active`."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.messages.base import Display, HostAnswer, PerHost, Reply, Request
+from shoal.messages.base import Display, HostAnswer, Page, PerHost, Reply, Request
 
 
-class HostAnswers(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class HostAnswers(Page[HostAnswer], frozen=True, kw_only=True, omit_defaults=True):
     """What hosts answered. Those that answered the same stand together; a long table comes in several pieces."""
-
-    items: tuple[HostAnswer, ...] = ()
 
     def display(self) -> Display:
         """Show a table with the column `host`, or a text for each host."""

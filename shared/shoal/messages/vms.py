@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from shoal.core.vmconfig import VMConfig
-from shoal.messages.base import Display, Done, Integer, Reply, Request, Table
+from shoal.messages.base import Display, Done, Integer, Page, Reply, Request, Table
 from shoal.messages.desired import Port, State
 from shoal.messages.hosts import go_duration
 from shoal.messages.schedule import Launched
@@ -273,10 +273,9 @@ def _cells(row: VMRow) -> dict[str, str | int]:
     }
 
 
-class VMs(Reply, frozen=True, kw_only=True, omit_defaults=True):
+class VMs(Page[VMRow], frozen=True, kw_only=True, omit_defaults=True):
     """The VMs of a namespace. `brief` is what `vm info summary` asked for."""
 
-    items: tuple[VMRow, ...]
     brief: bool = False
 
     def display(self) -> Display:
@@ -309,5 +308,7 @@ class ListVMs(Request[VMs], frozen=True, kw_only=True, omit_defaults=True):
     reads: ClassVar[bool] = True
 
     summary: bool = False
+    #: for programs: a range of names; those that are not there are left out
+    names: str = ""
     after: str = ""
     limit: int = 0

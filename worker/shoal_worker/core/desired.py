@@ -119,18 +119,19 @@ class DesiredState:
         """Forget tombstones that are carried out (`done`) and were not found (`present`) when all was read.
 
         `before` is what was held when reading began: what came later may rightly not have been found. Segments
-        that no record of ours names, that do not name us, and whose removal was told, are forgotten too.
+        that are not here, and were not found or concern us no more, are forgotten too.
         """
         for subject, sequence in before.items():
             held = self._held.get(subject)
             if held is None or held.sequence != sequence:
                 continue
             record = held.record
-            if not done(record) or self._uses(record):
+            if not done(record):
                 continue
             if isinstance(record, SegmentRecord):
-                # it may concern us again as it is
-                self._remove(subject)
+                # It may concern us again as it is. One that is stored no more went while we did not hear of it.
+                if subject not in present or not self._uses(record):
+                    self._remove(subject)
             elif subject not in present and is_tombstone(record):
                 self._forget(subject, sequence)
 
@@ -212,6 +213,9 @@ def _older(record: Desired, held: Desired) -> bool:
     """Whether `record` is out of date although it was stored later."""
     if isinstance(record, LaunchRecord) and isinstance(held, LaunchRecord):
         return record.instance == held.instance and record.revision < held.revision
+    if isinstance(record, SegmentRecord):
+        # Its removal may have been missed, and it begins anew at 1: what was stored later counts.
+        return False
     # What has no instance may begin anew after its tombstone.
     return not is_tombstone(held) and record.revision < held.revision
 

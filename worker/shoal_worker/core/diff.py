@@ -5,8 +5,9 @@ This module refuses to know how guests are made, links, time and the bus. The ru
 - a record is carried out once for each (instance, revision): what failed, or ended by itself, is not repeated;
 - a revision below the one that was carried out has no effect;
 - a guest that ended unseen is told of first, and only a later revision starts it again;
-- a new instance under the same name first ends the old one;
-- a guest that no record names is left alone.
+- a new instance under the same name first ends the old one, unless that one lives at the same or a later revision:
+  whoever launches again raises the revision, so such a record comes from a store that went backwards;
+- a guest that no record names is left alone, unless it was to be gone and only came to be after that.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from shoal_worker.hypervisor import Guest, GuestNic, GuestSpec
 
 _ALIVE = ("paused", "running")
 _VANISHED = "the guest is gone: its QEMU ended, or was ended by somebody, while nobody watched"
+_BACKWARDS = (
+    "instance {later} of this VM lives here at revision {revision} or a later one, and is left alone: "
+    "the store has gone backwards, and has to be repaired first"
+)
 _ENDED = "the guest ended: QEMU stopped without a reason"
 
 
@@ -43,25 +48,50 @@ def diff(
     for each in guests.values():
         named[each.namespace, each.name].append(each.instance)
     work = []
+    wanted = set()
     for record in records:
+        wanted.add((record.namespace, record.name))
         key = (record.namespace, record.name)
         instance = record.instance
-        rivals = [Destroy(other) for other in sorted(named.get(key, ())) if other != instance]
+        others = [other for other in sorted(named.get(key, ())) if other != instance]
         guest, outcome = guests.get(instance), outcomes.get(instance)
-        actions = [
-            *rivals,
-            *_actions(record, guest, outcome, waits=key in waiting, broken=broken.get(key, "")),
-        ]
+        later = next((o for o in others if _supersedes(guests[o], outcomes.get(o), record)), "")
+        actions = (
+            _refuse(record, outcome, later)
+            if later
+            else [
+                *map(Destroy, others),
+                *_actions(record, guest, outcome, waits=key in waiting, broken=broken.get(key, "")),
+            ]
+        )
         if actions:
             made = outcome is not None and outcome.created
             failed = _outcome(record, outcome, "ERROR", created=made or alive(guest))
             work.append(Work(instance, tuple(actions), failed))
+    late = (outcome for outcome in map(outcomes.get, guests) if outcome is not None and outcome.gone)
+    # Its creation had timed out: it was told to be gone before it was there, and that was obeyed too early.
+    work += [Work(each.instance, (Destroy(each.instance),), each) for each in late if each.key not in wanted]
     return tuple(work)
 
 
 def alive(guest: Guest | None) -> bool:
     """Whether there is a guest with a QEMU of its own."""
     return guest is not None and guest.state in _ALIVE
+
+
+def _supersedes(guest: Guest, outcome: Outcome | None, record: LaunchRecord) -> bool:
+    """Whether another instance of the record's VM lives, by a record that must have come after this one."""
+    if not alive(guest) or (outcome is not None and outcome.ended):
+        return False
+    return (guest.revision if outcome is None else outcome.revision) >= record.revision
+
+
+def _refuse(record: LaunchRecord, outcome: Outcome | None, later: str) -> list[Action]:
+    """Leave everything as it is, and say why."""
+    if outcome is not None and (outcome.revision >= record.revision or outcome.gone):
+        return []
+    reason = _BACKWARDS.format(revision=record.revision, later=later)
+    return [Settle(_outcome(record, outcome, "ERROR", reason, created=False))]
 
 
 def _actions(

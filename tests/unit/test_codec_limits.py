@@ -1,0 +1,76 @@
+"""Bodies that anybody may send: what is damaged, huge, deep or of another version is refused by name, or read."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+
+import msgpack
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal import codec
+from shoal.errors import InvalidRequest
+from shoal.messages.desired import Heartbeat, HeartbeatAck, LaunchRecord
+from shoal.messages.vms import StartVMs
+from shoal_orchestrator.core.stored_records import record_kind
+
+MIB = 1024 * 1024
+BOMBS = {
+    "a map of maps": b"\xdf\x00\x0f\xff\xff" + b"\x80" * (MIB - 5),
+    "arrays in arrays": b"\x81\xa1a" + b"\x91" * (MIB - 3),
+    "maps in maps": b"\x81\xa1a" * ((MIB - 1) // 3),
+    "a length that is not there": b"\x81\xa1a\xdb\xff\xff\xff\xff",
+    "a list of four milliards": b"\x81\xa1a\xdd\xff\xff\xff\xff",
+    "an extension": b"\x81\xa1a\xc9\x00\x00\xff\xff\x01",
+    "JSON in JSON": b'{"a":' * (MIB // 5 - 1),
+    "lists in JSON": b'{"a":' + b"[" * (MIB - 5),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_costs_little_and_is_refused(name: str) -> None:
+    """Neither depth nor claimed lengths make the decoder take much more memory than the body has bytes."""
+    body = BOMBS[name]
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest):
+            codec.decode(body, StartVMs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MIB
+
+
+def test_what_is_too_long_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command over 64 KiB is not even looked into."""
+    monkeypatch.setattr(codec, "_unpack", None)
+    with pytest.raises(InvalidRequest, match="at most 65536"):
+        codec.decode(b"\x80" * (codec.MAX_COMMAND_BYTES + 1), StartVMs, limit=codec.MAX_COMMAND_BYTES)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_a_message_or_a_typed_error(body: bytes) -> None:
+    """Whatever arrives, the decoder raises nothing but InvalidRequest."""
+    for kind in (StartVMs, Heartbeat, LaunchRecord):
+        with contextlib.suppress(InvalidRequest):
+            codec.decode(body, kind)
+    with contextlib.suppress(InvalidRequest):
+        codec.bare_text(body)
+
+
+@given(st.sampled_from([StartVMs, HeartbeatAck]), st.dictionaries(st.text(max_size=8), st.integers(0, 9)))
+def test_unknown_fields_of_another_version_are_ignored(kind: type, more: dict[str, int]) -> None:
+    """A newer program may say more than we know; what we know is read as ever."""
+    ours = kind(target="a") if kind is StartVMs else kind(store="s", epoch=3, claimed=True)
+    fields = {**more, **msgspec.to_builtins(ours)}
+    assert codec.decode(msgpack.packb(fields), kind) == ours
+    assert codec.decode(msgspec.json.encode(fields), kind) == ours
+
+
+def test_unknown_kinds_of_records_are_known_as_such() -> None:
+    """A record of a newer version has no type here: it is kept, and told of by its subject."""
+    assert record_kind("shoal.state.wormhole.red.a") is None
+    assert record_kind("shoal.launch.mm1.red.a") is LaunchRecord
