@@ -1,0 +1,34 @@
+"""A life of a large cluster: many hosts, many VMs, a long time, one in a hundred messages lost, and crashes.
+
+Refuses to know how a life is run.
+"""
+
+from __future__ import annotations
+
+from tests.simulation.cluster import Size
+from tests.simulation.faults import Plan
+from tests.simulation.scenario import Setting
+from tests.simulation.weather import Climate
+
+_PER_HOST = 50
+_TENANTS = 10
+#: seconds between two faults
+_FAULT_S = 30.0
+
+
+def large_setting(hosts: int, vms: int, hours: float) -> Setting:
+    """Tenants share the VMs; each launches, starts, stops and kills its own, the whole time."""
+    vms = vms or hosts * _PER_HOST
+    return Setting(
+        size=Size(hosts=hosts, orchestrators=2, sees_death=False),
+        plan=Plan(
+            every_s=_FAULT_S,
+            kinds=("kill-worker", "kill-orchestrator", "cut-worker", "pause-worker", "restart-server"),
+            climate=Climate(lost=0.01, late=0.01),
+        ),
+        tenants=_TENANTS,
+        vms=max(1, vms // _TENANTS),
+        active_s=hours * 3600,
+        operator=False,
+        filling=True,
+    )
