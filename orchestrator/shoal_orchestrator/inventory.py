@@ -35,7 +35,8 @@ from shoal_orchestrator.store import Store
 from shoal_orchestrator.vm_counts import VMCounts
 
 LOG = structlog.get_logger("shoal.inventory")
-INVENTORY_TIMEOUT_S = 5.0
+#: well below what a new leader waits for its hosts: a question that was lost is asked again with the next heartbeat
+INVENTORY_TIMEOUT_S = 2.0
 
 #: called with each VM status that is news: host, what was known before, what is known now
 VMListener = Callable[[str, VMStatus | None, VMStatus], None]

@@ -6,7 +6,7 @@ Refuses to know requests and their meaning. `Call` is one request being handled.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -66,15 +66,16 @@ class Leader:
         self.requests_running = 0
         #: held, by host, while what its captures came to is put into the file store and named
         self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._slot = self._last_slot()
+        self._slots = self._slots_by_age()
 
-    def _last_slot(self) -> int:
-        slots = [
-            (self.store.model.sequences.get(subject, 0), record.slot)
+    def _slots_by_age(self) -> deque[int]:
+        """All slots for outcomes: those that are free, then the one that was written longest ago, and so on."""
+        written = {
+            record.slot: self.store.model.sequences.get(subject, 0)
             for subject, record in self.store.model.records.items()
             if isinstance(record, RequestRecord)
-        ]
-        return max(slots)[1] if slots else -1
+        }
+        return deque(sorted(range(OUTCOMES), key=lambda slot: written.get(slot, -1)))
 
     @property
     def model(self) -> Model:
@@ -113,8 +114,8 @@ class Leader:
 
     def next_slot(self) -> int:
         """The slot for the next request's outcome; the oldest outcome gives way."""
-        self._slot = (self._slot + 1) % OUTCOMES
-        return self._slot
+        self._slots.rotate(-1)
+        return self._slots[-1]
 
     async def commit(self, changes: Changes) -> None:
         """Store changes, then publish their events. Returns when they are stored.

@@ -126,13 +126,15 @@ class Orchestrator:
     async def _lead(
         self, store: Store, events: EventLog, tasks: asyncio.TaskGroup, ending: contextlib.AsyncExitStack
     ) -> None:
-        def start(work: Coroutine[Any, Any, None], name: str) -> None:
+        def start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
             task = tasks.create_task(work, name=name)
             self._work.add(task)
             task.add_done_callback(self._work.discard)
+            return task
 
         def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
-            start(_guarded(work, name), name)
+            # One that is cancelled before its first step would complain that nobody awaited it.
+            start(_guarded(work, name), name).add_done_callback(lambda _: work.close())
 
         start(store.run(), "store")
         start(store.tombstones.run(), "tombstones")

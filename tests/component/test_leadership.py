@@ -4,10 +4,14 @@ import asyncio
 import os
 import signal
 
+import pytest
 from tests.waiting import eventually
 
 import shoal
 from shoal.testing import cluster
+
+# leases run out and hosts are lost in real time, and a busy machine adds to it
+pytestmark = pytest.mark.timeout(400)
 
 #: what FAULTS and the design allow, plus what a busy machine may add
 TAKE_OVER_S = 20.0

@@ -14,6 +14,9 @@ from shoal.messages.hosts import ListMesh
 from shoal.messages.recovery import ForgetHosts, SetRecovery
 from shoal.testing import cluster
 
+# leases run out and hosts are lost in real time, and a busy machine adds to it
+pytestmark = pytest.mark.timeout(400)
+
 
 async def placed(ns):
     return {row.name: (row.host, row.state) for row in await ns.vms()}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from shoal.cli import programs
-from shoal.cli.options import DEFAULT_SERVER, Options, ReadOptions, parse_options, parse_read
+from shoal.cli.options import Options, ReadOptions, parse_options, parse_read
 from shoal.errors import UsageError
+from shoal.settings.declaring import DEFAULT_SERVER
+from shoal.settings.file import ConfigFile
 
 
 def parse(*arguments: str, **environment: str) -> Options:
@@ -45,6 +48,45 @@ def test_the_namespace_comes_from_the_option_then_the_environment() -> None:
     """`--namespace`, else SHOAL_NAMESPACE, else the default one."""
     assert parse("--namespace", "a", SHOAL_NAMESPACE="b").namespace == "a"
     assert parse(SHOAL_NAMESPACE="b").namespace == "b"
+
+
+def test_the_file_speaks_where_option_and_environment_do_not() -> None:
+    """[client] of the configuration file goes after both, and before the defaults; help asks no file."""
+    named: list[str] = []
+
+    def find(name: str) -> ConfigFile:
+        named.append(name)
+        content = {
+            "server": "nats://all",
+            "client": {"namespace": "red", "output": "csv", "timeout": 5},
+            "worker": {"x": 1},
+        }
+        return ConfigFile(Path("f.toml"), content)
+
+    options = parse_options(["--config", "f.toml"], {}, "minimega", find)
+    assert options[:4] == ("nats://all", "red", "csv", 5.0)
+    assert options.passed_on == (("SHOAL_CONFIG", "f.toml"),)
+    given = ["--server", "nats://b", "-o", "name", "--timeout", "1"]
+    options = parse_options(given, {"SHOAL_NAMESPACE": "blue"}, "minimega", find)
+    assert options[:4] == ("nats://b", "blue", "names", 1.0)
+    assert options.passed_on == (("NATS_URL", "nats://b"),)
+    parse_options(["--help"], {}, "minimega", find)
+    assert named == ["f.toml", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"client": {"timeout": 0}}, "`timeout` in [client] of f.toml: expected seconds, more than 0"),
+        ({"client": {"output": "xml"}}, "f.toml: `output` in [client]: expected one of table, json"),
+        ({"client": {"namespaces": "red"}}, "f.toml: unknown setting `namespaces` in [client]: did you mean"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_named(content: dict[str, object], message: str) -> None:
+    """What is wrong in the file is a UsageError that names key, section and file."""
+    with pytest.raises(UsageError) as caught:
+        parse_options([], {}, "minimega", lambda _: ConfigFile(Path("f.toml"), content))
+    assert caught.value.message.startswith(message)
 
 
 def test_lines_may_be_repeated() -> None:

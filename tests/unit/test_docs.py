@@ -14,7 +14,7 @@ from shoal import codec, subjects
 from shoal.console.session import console_grammar
 from shoal.grammar import Grammar, split
 from shoal.messages.catalogue import COMMANDS
-from shoal.messages.events import EVENTS
+from shoal.messages.events import EVENTS, QueueFlushed
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -94,11 +94,23 @@ def test_requests_of_the_stock_tool_are_understood(subject: str, body: str) -> N
 
 
 def test_every_event_is_described() -> None:
-    """nats.md names each event, and the end of its subject."""
-    text = (ROOT / "docs" / "nats.md").read_text()
+    """events.md names each event, its subject, and outside its generated table whose state it tells."""
+    text = (ROOT / "docs" / "events.md").read_text()
+    by_hand = re.sub(r"<!-- events: begin -->.*<!-- events: end -->", "", text, flags=re.DOTALL)
     for event in EVENTS:
-        assert f"`{event.__name__}`" in text
-        assert f"`{event.noun}.{event.what}`" in text
+        assert f"`{event.__name__}` | `shoal.event." in text
+        assert f".{event.noun}.{event.what}.<name>` |" in text
+        assert f"`{event.__name__}`" in by_hand or event is QueueFlushed
+
+
+def test_every_test_that_holds_a_promise_is_there() -> None:
+    """The tests that events.md names exist."""
+    text = (ROOT / "docs" / "events.md").read_text()
+    tests = "".join(page.read_text() for page in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", text)
+    assert len(named) >= 6
+    for name in named:
+        assert f"def {name}(" in tests
 
 
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.name)

@@ -14,7 +14,7 @@ from shoal_orchestrator.core.launching import new_entry
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import FileRecord, NamespaceRecord, QueueEntry
 from shoal_orchestrator.core.stored_files import check_free, file_named, listing, needed
-from shoal_orchestrator.store import record_kind
+from shoal_orchestrator.core.stored_records import record_kind
 
 PARTS = st.from_regex(r"[a-zA-Z0-9_+-][a-zA-Z0-9_.+-]{0,8}", fullmatch=True)
 NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)

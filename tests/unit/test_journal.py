@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shoal.messages.desired import State
 from shoal_worker.core.actions import Outcome, TapOutcome
-from shoal_worker.journal import Entry, FileJournal, JournalError, Seen, _line
+from shoal_worker.core.leaders import Seen
+from shoal_worker.journal import Entry, FileJournal, JournalError, _line
 
 
 def outcome(instance: str = "i1", revision: int = 1, state: State = "RUNNING", reason: str = "") -> Outcome:

@@ -56,7 +56,18 @@ def test_views() -> None:
     """What is wanted and what was seen read as one state."""
     assert view(record(), status(), "alive", uptime_s=5.0).uptime_s == 5.0
     assert view(record(), status(), "lost").state == "LOST"
-    assert view(record(power="off"), None, "lost").state == "QUIT"
     assert view(record(), status(), "alive", "another").state == "LOST"
     assert view(record(), None, "alive").state == "BUILDING"
     assert view(record(), status(instance="i2"), "alive").state == "BUILDING"
+
+
+def test_what_was_killed_has_quit_only_when_its_host_has_said_so() -> None:
+    """A VM that is to be off may still run on a host that has not spoken: its name must not be given away."""
+    off = record(power="off", revision=2)
+    for host in ("lost", "unknown", "suspect", "alive"):
+        assert view(off, None, host).state == "LOST"
+    assert view(off, status(), "lost").state == "LOST"
+    assert view(off, status(), "alive").state == "RUNNING"
+    assert view(off, status(state="QUIT", revision=2), "alive").state == "QUIT"
+    assert view(off, status(state="QUIT", revision=2), "lost").state == "QUIT"
+    assert view(off, None, "alive", "another").state == "QUIT", "the host that had it is no more"

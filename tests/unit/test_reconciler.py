@@ -229,11 +229,11 @@ async def test_replaced_and_gone_instances_are_forgotten_in_time(rig: Rig) -> No
     rig.want("a")
     async with rig.running():
         await rig.bus.until_states(a="BUILDING")
-        rig.want("a", instance="i2")
+        rig.want("a", instance="i2", revision=2)
         await rig.bus.until(lambda: rig.bus.vms["a"].instance == "i2")
         assert set(rig.journal.outcomes) == {"i2"}
         assert len(rig.guests()) == 1
-        rig.want("a", instance="i2", revision=2, power="gone")
+        rig.want("a", instance="i2", revision=3, power="gone")
         await rig.bus.until(lambda: rig.bus.vms["a"].gone)
         assert rig.journal.outcomes["i2"].gone
 

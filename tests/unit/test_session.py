@@ -231,7 +231,6 @@ async def test_the_nearest_commands_are_details(session: Session) -> None:
         ("vm net bond a 0 1", "not supported by shoal: vm net bond"),
         ("namespace red router x", "not supported by shoal: router"),
         ("vm launch container foo", "not supported by shoal: vm launch container"),
-        ("ns recovery none", "not supported by shoal yet: ns recovery"),
     ],
 )
 async def test_words_of_minimega_that_are_not_ours(session: Session, line: str, message: str) -> None:

@@ -13,8 +13,9 @@ from shoal.errors import Refused
 from shoal.messages.base import Said
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import NamespaceRecord, RequestRecord
+from shoal_orchestrator.core.stored_records import MAX_RECORD_BYTES
 from shoal_orchestrator.leader import Call
-from shoal_orchestrator.store import MAX_RECORD_BYTES, Store
+from shoal_orchestrator.store import Store
 
 
 def store() -> Store:

@@ -244,6 +244,27 @@ def test_load_counts_what_is_to_be_here() -> None:
     assert (load.vms, load.vcpus, load.memory_mib, load.nics) == (2, 2, 4096, 2)
 
 
+def test_segment_that_is_stored_no_more_is_forgotten() -> None:
+    """A segment that names us and whose link we do not have goes when a full reading does not find it."""
+    for peers in ({"mm1": "10.0.0.1"}, {"mm2": "10.0.0.2"}):
+        state = holding((1, launch(power="off")), (2, segment(3, peers=peers)))
+        before = state.sequences()
+        state.prune([subjects.tunnel(VNI)], before, lambda _: True)
+        assert state.segment(VNI) is not None, "it is stored, and a record of ours names it"
+        state.prune([], before, lambda _: False)
+        assert state.segment(VNI) is not None, "the link is there"
+        state.prune([], before, lambda _: True)
+        assert state.segment(VNI) is None
+
+
+def test_segment_that_begins_anew_is_taken_although_its_removal_was_missed() -> None:
+    """A segment's record stored later counts, whatever its revision: else its peers would stay wrong for good."""
+    state = holding((1, launch()), (2, segment(3)))
+    anew = segment(1, peers={"mm9": "10.0.0.9"})
+    assert state.merge(subjects.tunnel(VNI), 9, anew) == "taken"
+    assert state.segment(VNI) == anew
+
+
 def test_vm_waits_for_the_record_of_its_segment() -> None:
     """Without the segment's record there are no links, and the reason names the segment."""
     state = holding((1, launch()), (2, tap()))

@@ -153,6 +153,39 @@ def test_guests_that_no_record_names_are_left_alone(wanted: list[LaunchRecord], 
         assert work.key[1] in named
 
 
+@pytest.mark.parametrize("power", ["paused", "running", "off", "gone"])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_older_record_does_not_touch_a_later_instance(power: Power, *, known: bool) -> None:
+    """A record of another instance that is not newer than what lives here comes from a store that went backwards."""
+    living = msgspec.structs.replace(guest("running", "i2"), revision=3)
+    outcomes_ = {"i2": outcome("RUNNING", revision=3, instance="i2")} if known else {}
+    for revision in (1, 3):
+        fake = Fake([living], outcomes_.values())
+        found = diff([record("i1", revision, power)], fake.guests, fake.outcomes)
+        assert kinds(found[0].actions) == [Settle]
+        assert "the store has gone backwards" in settled_by(found[0].actions)[0].reason
+        fake.apply(found)
+        assert fake.guests == {"i2": living}
+        assert diff([record("i1", revision, power)], fake.guests, fake.outcomes) == ()
+
+
+def test_a_guest_that_comes_to_be_after_it_was_gone_is_ended() -> None:
+    """Its creation had timed out, and it was told to be gone meanwhile: no record names it, our journal does."""
+    buried = outcome("QUIT", 2, gone=True)
+    assert kinds(diff([], {"i1": guest()}, {"i1": buried})[0].actions) == [Destroy]
+    assert diff([], {"i1": guest()}, {"i1": outcome("QUIT", 2)}) == ()
+    assert diff([], {}, {"i1": buried}) == ()
+
+
+def test_a_later_record_and_an_ended_rival_are_as_before() -> None:
+    """Who launches again raises the revision; what has ended by itself is cleared away whatever its revision."""
+    living = guest("running", "i2")
+    later = diff([record("i1", 4)], {"i2": living}, {"i2": outcome("RUNNING", revision=3, instance="i2")})
+    assert kinds(later[0].actions) == [Destroy, Create, Settle]
+    failed_ = {"i2": outcome("ERROR", revision=3, instance="i2")}
+    assert kinds(diff([record("i1", 1)], {"i2": living}, failed_)[0].actions) == [Destroy, Create, Settle]
+
+
 def test_paused_is_created_and_running_is_resumed_after_it() -> None:
     """A record creates its guest paused, and resumes it if it is to run."""
     assert kinds(actions(record())) == [Create, Settle]
@@ -241,7 +274,7 @@ def test_gone_ends_the_guest_and_forgets_the_vm() -> None:
 
 def test_new_instance_ends_the_old_one_first() -> None:
     """One name, one guest: the old instance is destroyed before the new one is created."""
-    found = actions(record(instance="i2"), guest("running"), outcome("RUNNING"))
+    found = actions(record(instance="i2", revision=2), guest("running"), outcome("RUNNING"))
     assert kinds(found) == [Destroy, Create, Settle]
     assert found[0] == Destroy("i1")
 
