@@ -9,7 +9,7 @@ PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev libvir
 TESTS ?= tests
 PYTEST_FLAGS ?=
 
-.PHONY: help setup packages demo test check bench docs clean
+.PHONY: help setup packages demo test check wheels release bench docs clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,13 @@ check: setup  ## ruff, mypy, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+wheels: setup  ## build the wheel and try it in clean environments, one for each extra (from the package index)
+	@$(BIN)/python packaging/try_wheels.py
+
+release: setup  ## check that tag, version and changelog agree, and build what is uploaded into dist/
+	@packaging/check-release
+	@$(BIN)/python packaging/try_wheels.py --keep dist
+
 bench: setup  ## measure, and write the tables of docs/performance.md
 	@$(BIN)/python benchmarks/schedule.py --write docs/performance.md
 	@$(BIN)/python benchmarks/names.py
@@ -47,6 +54,10 @@ bench: setup  ## measure, and write the tables of docs/performance.md
 
 docs: setup  ## write the pages that are generated from the code
 	@$(BIN)/python -m shoal.cli.reference > docs/commands.md
+	@$(BIN)/python packaging/prometheus/write_table.py
+	@$(BIN)/python packaging/write_configuration.py
+	@$(BIN)/python packaging/completions/write.py
+	@$(BIN)/python -m shoal_orchestrator.contract docs
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

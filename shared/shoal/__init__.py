@@ -8,12 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shoal.client import Client, NamespaceHandle, connect
+    from shoal.client import Client, Command, Events, Listing, NamespaceHandle, VMHandle, connect
     from shoal.core.vmconfig import DiskSpec, NetSpec, VMConfig
     from shoal.errors import (
         Conflict,
+        Damaged,
+        EventsGone,
         InvalidRequest,
+        NamespaceGone,
         NotFound,
+        OtherVersion,
         PermissionDenied,
         PlanChanged,
         Refused,
@@ -26,30 +30,30 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "shoal.client": ("Client", "NamespaceHandle", "connect"),
+    "shoal.client": ("Client", "Command", "Events", "Listing", "NamespaceHandle", "VMHandle", "connect"),
     "shoal.core.vmconfig": ("DiskSpec", "NetSpec", "VMConfig"),
     "shoal.errors": (
-        *(
-            "Conflict",
-            "InvalidRequest",
-            "NotFound",
-            "PermissionDenied",
-            "PlanChanged",
-            "Refused",
-            "ShoalError",
-        ),
+        *("Conflict", "Damaged", "EventsGone", "InvalidRequest", "NamespaceGone", "NotFound", "OtherVersion"),
+        *("PermissionDenied", "PlanChanged", "Refused", "ShoalError"),
         *("StoreUnavailable", "TimedOut", "Unavailable", "Unplaceable", "UsageError"),
     ),
 }
 
 __all__ = [
     "Client",
+    "Command",
     "Conflict",
+    "Damaged",
     "DiskSpec",
+    "Events",
+    "EventsGone",
     "InvalidRequest",
+    "Listing",
+    "NamespaceGone",
     "NamespaceHandle",
     "NetSpec",
     "NotFound",
+    "OtherVersion",
     "PermissionDenied",
     "PlanChanged",
     "Refused",
@@ -60,6 +64,7 @@ __all__ = [
     "Unplaceable",
     "UsageError",
     "VMConfig",
+    "VMHandle",
     "connect",
 ]
 

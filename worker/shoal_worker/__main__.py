@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from shoal.bus.blobs import NatsBlobs
 from shoal.bus.connection import NatsBus, connect
 from shoal.bus.streams import JetStreamState
 from shoal.errors import ShoalError, Unavailable
+from shoal.metrics.loop_watch import loop_watched
+from shoal.metrics.serving import metrics_on
+from shoal.service_manager import ServiceManager, service_manager
 from shoal.version import version
 from shoal_worker import logs
 from shoal_worker.hypervisor import HypervisorError
 from shoal_worker.journal import JournalError
+from shoal_worker.measures import CATALOGUE
 from shoal_worker.network import NetworkError
 from shoal_worker.real_host import real_host
 from shoal_worker.service import Host, Process, Worker
@@ -55,9 +61,10 @@ async def hosts_of(settings: Settings, rng: random.Random) -> list[Host]:
 class Run:
     """All workers of this process, from the connection to their end."""
 
-    def __init__(self, settings: Settings, log: Any) -> None:
+    def __init__(self, settings: Settings, log: Any, manager: ServiceManager) -> None:
         self._settings = settings
         self._log = log
+        self._manager = manager
         self._stopped = asyncio.Event()
         self._working = False
         self._task: asyncio.Task[None] | None = None
@@ -77,10 +84,17 @@ class Run:
 
     async def _run(self) -> None:
         settings, rng = self._settings, random.SystemRandom()
-        hosts = await hosts_of(settings, rng)
-        async with await connected(settings, rng, self._log) as bus:
+        async with contextlib.AsyncExitStack() as stack:
+            metrics = await stack.enter_async_context(metrics_on(settings.metrics, CATALOGUE, self._log))
+            await stack.enter_async_context(loop_watched(self._log, metrics))
+            await stack.enter_async_context(self._manager.watched())
+            hosts = await hosts_of(settings, rng)
+            self._manager.status(f"waiting for NATS at {settings.server}")
+            bus = await stack.enter_async_context(await connected(settings, rng, self._log))
             at_once = asyncio.Semaphore(_AT_ONCE)
-            process = Process(bus, JetStreamState(bus), NatsBlobs(bus), lambda: at_once, rng, version())
+            process = Process(
+                bus, JetStreamState(bus), NatsBlobs(bus), lambda: at_once, rng, version(), metrics
+            )
             workers = [Worker(process, host, self._log) for host in hosts]
             spread_s = len(workers) / _STARTS_PER_S if len(workers) > 1 else 0.0
             async with asyncio.TaskGroup() as group:
@@ -89,11 +103,20 @@ class Run:
                     group.create_task(_start(worker, rng.uniform(0, spread_s)), name=host.name)
                     for worker, host in zip(workers, hosts, strict=True)
                 ]
+                tasks.append(group.create_task(self._tell(workers, hosts), name="service-manager"))
                 await self._ended(bus)
+                self._manager.stopping()
                 self._log.info("draining", hosts=len(workers))
                 await asyncio.gather(*(worker.drain() for worker in workers))
                 for task in tasks:
                     task.cancel()
+
+    async def _tell(self, workers: Sequence[Worker], hosts: Sequence[Host]) -> None:
+        """Say to the service manager when every host is ours to act on."""
+        whom = hosts[0].name if len(hosts) == 1 else f"{len(hosts)} hosts"
+        self._manager.status(f"claiming {whom} from the orchestrator")
+        await asyncio.gather(*(worker.claimed() for worker in workers))
+        self._manager.ready(f"working for {whom}")
 
     async def _ended(self, bus: NatsBus) -> None:
         """Wait until we are told to end. Unavailable when the connection will never come back."""
@@ -123,7 +146,7 @@ def _reason(error: BaseException) -> BaseException:
 
 async def _main(settings: Settings) -> int:
     log = logs.configure()
-    run = Run(settings, log)
+    run = Run(settings, log, service_manager(os.environ))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, run.stop)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from shoal.bus.protocol import BlobStore, Bus, StateStream
 from shoal.errors import Unavailable
 from shoal.messages.desired import Claim, Heartbeat, HeartbeatAck, Quota, Role
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_worker.answering import Answering
 from shoal_worker.answers import answers_of
 from shoal_worker.answers.desk import Desk
@@ -25,6 +26,7 @@ from shoal_worker.capture_book import CaptureBook
 from shoal_worker.captures import Captures
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache, SimulatedCache
+from shoal_worker.gauges import readings_of
 from shoal_worker.guest_access import GuestAccess
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
@@ -84,6 +86,7 @@ class Process:
     gate: Callable[[], AbstractAsyncContextManager[object]]
     rng: random.Random
     version: str
+    metrics: Metrics = NOBODY
 
 
 class Worker:
@@ -94,6 +97,7 @@ class Worker:
         self._host = host
         self._log = log.bind(host=host.name)
         self._parts: _Parts | None = None
+        self._open = asyncio.Event()
 
     async def run(self) -> None:
         """Open everything, claim the host, act until cancelled, let go. Guests run on.
@@ -107,14 +111,22 @@ class Worker:
                 "host-opened", role=host.role, hypervisor=facts.version, incarnation=host.journal.incarnation
             )
             parts = self._parts = _Parts(self._process, host, facts, self._log)
+            self._open.set()
             await parts.captures.open()
             await self._subscribe(parts)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(parts.heart.run())
-                group.create_task(parts.reader.run())
-                group.create_task(parts.reporter.run())
-                group.create_task(parts.answering.run())
-                group.create_task(parts.reconciler.run(parts.heart.claimed, parts.reader.complete))
+            with parts.measured():
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(parts.heart.run())
+                    group.create_task(parts.reader.run())
+                    group.create_task(parts.reporter.run())
+                    group.create_task(parts.answering.run())
+                    group.create_task(parts.reconciler.run(parts.heart.claimed, parts.reader.complete))
+
+    async def claimed(self) -> None:
+        """Wait until the host is open and ours to act on."""
+        await self._open.wait()
+        assert self._parts is not None
+        await self._parts.heart.claimed.wait()
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Before `run` is cancelled: end what is being done, and report it."""
@@ -160,7 +172,7 @@ class _Parts:
         self.links = HostLinks(
             host.network, self.desired, host.underlay, log, captured=self.captures, leases=host.leases
         )
-        self.reporter = Reporter(bus, host.name, self.session, log)
+        self.reporter = Reporter(bus, host.name, self.session, log, process.metrics)
         self.reporter.ended_captures = lambda: self.captures.ended
         cache = host.cache(process.blobs)
         self.reconciler = Reconciler(
@@ -174,6 +186,7 @@ class _Parts:
             limits=host.limits,
             rng=rng,
             log=log,
+            metrics=process.metrics,
         )
         desk = Desk(
             host=host.name,
@@ -209,7 +222,15 @@ class _Parts:
             gate=process.gate,
             rng=rng,
             log=log,
+            metrics=process.metrics,
         )
+
+    def measured(self) -> AbstractContextManager[None]:
+        """Have our gauges read for as long as the block runs."""
+        read = readings_of(
+            self.desired, self.heart, self.reconciler, self.reporter, self.links, self.captures
+        )
+        return self.process.metrics.reading(read)
 
     def claim(self) -> Claim:
         """What the worker says of itself before it may act."""
@@ -256,6 +277,8 @@ class _Parts:
             sequence=sequence,
             seen_store=host.journal.seen.store,
             seen_epoch=host.journal.seen.epoch,
+            seen_nonce=host.journal.seen.nonce,
+            held_back=self.heart.held_back,
             captures=self.captures.count,
             ended_captures=self.captures.ended,
         )

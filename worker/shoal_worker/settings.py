@@ -1,15 +1,14 @@
-"""The worker's settings: flags, with the environment and the machine behind them.
+"""The worker's settings: from flags, the environment, the configuration file and the machine.
 
 Refuses to open, connect to or check anything but the words themselves.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -19,17 +18,113 @@ from shoal.core import names, ranges
 from shoal.core.load import Capacity, Quota, host_quota
 from shoal.errors import InvalidRequest
 from shoal.messages.desired import Role
+from shoal.metrics.serving import Address, parse_address
+from shoal.settings.declaring import DEFAULT_SERVER, METRICS, SERVER, Program, Setting
+from shoal.settings.flags import Read, read_settings
 
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
 NATS_PORT = 4222
 DEFAULT_FILE_CACHE_GIB = 20
 DEFAULT_FILES = Path("/var/lib/shoal/files")
 Accelerator = Literal["auto", "kvm", "tcg"]
 
 
+PROGRAM = Program(
+    "shoal-worker",
+    "worker",
+    "Runs the VMs of a Shoal cluster on this host, and builds its tunnels.",
+    (
+        SERVER,
+        Setting("host", "this host's name in the cluster", shown="this machine's name"),
+        Setting("role", "`edge`: taps and segments, no guests", default="host", choices=("host", "edge")),
+        Setting(
+            "state",
+            "state directory",
+            "path",
+            None,
+            metavar="DIR",
+            shown="/var/lib/shoal/worker; without root below XDG_STATE_HOME",
+        ),
+        Setting(
+            "underlay",
+            "address that tunnels end at",
+            metavar="ADDRESS",
+            shown="the one on the way to the server",
+        ),
+        Setting(
+            "accelerator",
+            "`auto`: KVM where a test guest boots under it",
+            default="auto",
+            choices=("auto", "kvm", "tcg"),
+        ),
+        Setting(
+            "hypervisor-uri", "`qemu:///embed` or `qemu:///system`", default="qemu:///embed", metavar="URI"
+        ),
+        Setting("creations", "guests created at once", "integer", 0, metavar="N", shown="3; simulated: 16"),
+        Setting(
+            "file-cache",
+            "the most that fetched files may take here, in GiB",
+            "number",
+            DEFAULT_FILE_CACHE_GIB,
+            environment="SHOAL_FILE_CACHE",
+            metavar="GIB",
+        ),
+        Setting(
+            "files",
+            "on the head: files that VMs may be launched with",
+            "path",
+            None,
+            environment="SHOAL_FILES",
+            metavar="DIR",
+            shown=str(DEFAULT_FILES),
+        ),
+        Setting(
+            "allow-shell",
+            "let `ns run shell` and `mesh send` run programs here as the worker's user",
+            "switch",
+            default=False,
+            environment="SHOAL_ALLOW_SHELL",
+        ),
+        METRICS,
+        Setting(
+            "cpu-overcommit",
+            "vCPUs that VMs may be promised, for each CPU; 0: any number",
+            "number",
+            0,
+            environment="SHOAL_CPU_OVERCOMMIT",
+            metavar="RATIO",
+        ),
+        Setting(
+            "memory-overcommit",
+            "the same for memory",
+            "number",
+            0,
+            environment="SHOAL_MEMORY_OVERCOMMIT",
+            metavar="RATIO",
+        ),
+        Setting(
+            "max-vms",
+            "VMs that this host takes at most; -1: any number",
+            "integer",
+            -1,
+            environment="SHOAL_MAX_VMS",
+            metavar="N",
+        ),
+        Setting("simulate", "no guests and links but simulated ones; needs no root", "switch", default=False),
+        Setting("hosts", "the hosts to simulate, a range such as 'mm[1-3]'", metavar="RANGE", shown="none"),
+        Setting(
+            "head",
+            "the simulated cluster's head: role `edge`, unless it takes guests",
+            metavar="HOST",
+            shown="none",
+        ),
+        Setting("head-worker", "the simulated head takes guests", "switch", default=False),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`files` is the head's files directory. `hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
+    """`files` is the head's files directory. `metrics` is where scrapes are answered; None: nowhere. `hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
 
     host: str
     state: Path
@@ -49,6 +144,7 @@ class Settings:
     file_cache_bytes: int = DEFAULT_FILE_CACHE_GIB << 30
     allow_shell: bool = False
     files: Path | None = None
+    metrics: Address | None = None
 
     def quota(self, capacity: Capacity) -> Quota:
         """The most that a host of this capacity may be promised."""
@@ -71,110 +167,62 @@ def default_state(environ: Mapping[str, str], *, root: bool) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".local/state") / "shoal/worker"
 
 
-def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="shoal-worker",
-        description="Runs the VMs of a Shoal cluster on this host, and builds its tunnels.",
-    )
-    add = parser.add_argument
-    add(
-        "--server", default=environ.get("NATS_URL") or DEFAULT_SERVER, help="NATS URL (NATS_URL; %(default)s)"
-    )
-    add("--host", default=socket.gethostname(), help="this host's name in the cluster (%(default)s)")
-    add("--role", choices=("host", "edge"), default="host", help="`edge`: taps and segments, no guests")
-    state = default_state(environ, root=os.geteuid() == 0)
-    add("--state", type=Path, default=state, help="state directory (%(default)s)")
-    add("--underlay", default="", help="address that tunnels end at (the one on the way to the server)")
-    add("--accelerator", choices=("auto", "kvm", "tcg"), default="auto", help="%(default)s")
-    add("--hypervisor-uri", default="qemu:///embed", help="`qemu:///embed` or `qemu:///system` (%(default)s)")
-    add("--creations", type=int, default=0, help="guests created at once (3; simulated: 16)")
-    add(
-        "--file-cache",
-        type=float,
-        default=environ.get("SHOAL_FILE_CACHE") or str(DEFAULT_FILE_CACHE_GIB),
-        metavar="GIB",
-        help="the most that fetched files may take here, in GiB (SHOAL_FILE_CACHE; %(default)s)",
-    )
-    add(
-        "--files",
-        type=Path,
-        default=Path(environ["SHOAL_FILES"]) if environ.get("SHOAL_FILES") else None,
-        metavar="DIR",
-        help=f"on the head: files that VMs may be launched with (SHOAL_FILES; {DEFAULT_FILES})",
-    )
-    add(
-        "--allow-shell",
-        action="store_true",
-        default=environ.get("SHOAL_ALLOW_SHELL") == "1",
-        help="let `ns run shell` and `mesh send` run programs here as the worker's user (SHOAL_ALLOW_SHELL=1; no)",
-    )
-    _add_limits(add, environ)
-    add("--simulate", action="store_true", help="no guests and links but simulated ones; needs no root")
-    add("--hosts", default="", help="the hosts to simulate, a range such as 'mm[1-3]'")
-    add("--head", default="", help="the simulated cluster's head: role `edge`, unless --head-worker")
-    add("--head-worker", action="store_true", help="the simulated head takes guests")
-    return parser
-
-
-def _add_limits(add: Callable[..., object], environ: Mapping[str, str]) -> None:
-    """Add what this host may be promised; the environment speaks for all the workers of a laboratory."""
-    add(
-        "--cpu-overcommit",
-        type=float,
-        default=environ.get("SHOAL_CPU_OVERCOMMIT") or "0",
-        help="vCPUs that VMs may be promised, for each CPU; 0: any number (SHOAL_CPU_OVERCOMMIT; %(default)s)",
-    )
-    add(
-        "--memory-overcommit",
-        type=float,
-        default=environ.get("SHOAL_MEMORY_OVERCOMMIT") or "0",
-        help="the same for memory (SHOAL_MEMORY_OVERCOMMIT; %(default)s)",
-    )
-    add(
-        "--max-vms",
-        type=int,
-        default=environ.get("SHOAL_MAX_VMS") or "-1",
-        help="VMs that this host takes at most; -1: any number (SHOAL_MAX_VMS; %(default)s)",
-    )
-
-
 def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from a command line. Leaves by SystemExit(2), with a message, when it makes no sense."""
-    parser = _parser(os.environ if environ is None else environ)
-    found = parser.parse_args(arguments)
-    try:
-        hosts = tuple(dict.fromkeys(names.check_host(name) for name in ranges.expand(found.hosts)))
-        host = names.check_host(found.host)
-        head = names.check_host(found.head) if found.head else ""
-    except InvalidRequest as error:
-        parser.error(error.message)
-    if (hosts or head) and not found.simulate:
-        parser.error("--hosts and --head are for --simulate")
-    if found.creations < 0:
-        parser.error("--creations must be at least 1")
-    if not 0 <= found.cpu_overcommit < math.inf or not 0 <= found.memory_overcommit < math.inf:
-        parser.error("--cpu-overcommit and --memory-overcommit must be 0 (no limit) or more")
-    if not 0 < found.file_cache < math.inf:
-        parser.error("--file-cache must be more than 0 GiB")
-    if found.max_vms < -1:
-        parser.error("--max-vms must be -1 (no limit) or more")
+    """Settings from a command line, the environment and the file. Leaves by SystemExit(2) when they make no sense."""
+    environ = os.environ if environ is None else environ
+    read = read_settings(PROGRAM, arguments, environ)
+    found = read.found
+    simulate = found.switch("simulate")
+    hosts, host, head, metrics = _named(read)
+    if (hosts or head) and not simulate:
+        read.refuse("hosts" if hosts else "head", "--hosts and --head are for --simulate")
+    _check_numbers(read)
     return Settings(
-        server=found.server,
+        server=found.text("server"),
         host=host,
-        role=cast("Role", found.role),
-        state=found.state.absolute(),
-        underlay=found.underlay,
-        accelerator=cast("Accelerator", found.accelerator),
-        hypervisor_uri=found.hypervisor_uri,
-        creations=found.creations or (16 if found.simulate else 3),
-        simulate=found.simulate,
-        hosts=hosts or ((host,) if found.simulate and not head else ()),
+        role=cast("Role", found.text("role")),
+        state=(found.path("state") or default_state(environ, root=os.geteuid() == 0)).absolute(),
+        underlay=found.text("underlay"),
+        accelerator=cast("Accelerator", found.text("accelerator")),
+        hypervisor_uri=found.text("hypervisor-uri"),
+        creations=found.integer("creations") or (16 if simulate else 3),
+        simulate=simulate,
+        hosts=hosts or ((host,) if simulate and not head else ()),
         head=head,
-        head_worker=found.head_worker,
-        cpu_overcommit=found.cpu_overcommit,
-        memory_overcommit=found.memory_overcommit,
-        max_vms=found.max_vms,
-        file_cache_bytes=int(found.file_cache * (1 << 30)),
-        allow_shell=found.allow_shell,
-        files=(found.files or (None if found.simulate else DEFAULT_FILES)),
+        head_worker=found.switch("head-worker"),
+        cpu_overcommit=found.number("cpu-overcommit"),
+        memory_overcommit=found.number("memory-overcommit"),
+        max_vms=found.integer("max-vms"),
+        file_cache_bytes=int(found.number("file-cache") * (1 << 30)),
+        allow_shell=found.switch("allow-shell"),
+        metrics=metrics,
+        files=(found.path("files") or (None if simulate else DEFAULT_FILES)),
     )
+
+
+def _named(read: Read) -> tuple[tuple[str, ...], str, str, Address | None]:
+    """Simulated hosts, our host, the simulated head, and where scrapes are answered."""
+    found, name = read.found, "hosts"
+    try:
+        hosts = tuple(dict.fromkeys(names.check_host(host) for host in ranges.expand(found.text(name))))
+        name = "host"
+        host = names.check_host(found.text(name) or socket.gethostname())
+        name = "head"
+        head = names.check_host(found.text(name)) if found.text(name) else ""
+        name = "metrics"
+        return hosts, host, head, parse_address(found.text(name)) if found.text(name) else None
+    except InvalidRequest as error:
+        read.refuse(name, error.message)
+
+
+def _check_numbers(read: Read) -> None:
+    found = read.found
+    if found.integer("creations") < 0:
+        read.refuse("creations", "must be at least 1")
+    for name in ("cpu-overcommit", "memory-overcommit"):
+        if not 0 <= found.number(name) < math.inf:
+            read.refuse(name, "must be 0 (no limit) or more")
+    if not 0 < found.number("file-cache") < math.inf:
+        read.refuse("file-cache", "must be more than 0 GiB")
+    if found.integer("max-vms") < -1:
+        read.refuse("max-vms", "must be -1 (no limit) or more")

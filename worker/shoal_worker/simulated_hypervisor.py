@@ -1,6 +1,7 @@
 """The hypervisor's twin in memory, for `shoal worker --simulate` and for tests: same Protocol, no threads, no files.
 
-What outlives a worker is kept in a `SimulatedGuests`: give the same one to the next twin, and it adopts what runs. This module refuses to know libvirt.
+What outlives a worker is kept in a `SimulatedGuests`: give the same one to the next twin, and it adopts what runs.
+A guest whose kernel arguments say so ends by itself (`simulated_endings`). This module refuses to know libvirt.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from shoal.core.saved_machine import differences
 from shoal.messages.desired import Load
 from shoal_worker.core.saved_state import read_state_head
 from shoal_worker.hypervisor import Facts, Guest, GuestSpec, GuestState, HypervisorError, Survey
+from shoal_worker.simulated_endings import Ending, ending_of
 
 #: asked before each operation with its name (`create`, `resume`, …) and the guest's `namespace/name` (or nothing);
 #: a text makes the operation fail with it
@@ -34,6 +36,8 @@ class SimulatedGuests:
         self.alive: dict[str, str] = {}  # namespace/name → instance, for those that did not end
         self.foreign = foreign or Load()
         self.pids: Iterator[int] = count(1000)
+        #: how guests will end by themselves, by instance
+        self.endings: dict[str, Ending] = {}
         #: all that a guest remembers: how often it was resumed
         self.memory: dict[str, int] = {}
         #: small files of the cluster that are here, by SHA-256: guests go on from states among them
@@ -52,10 +56,13 @@ class SimulatedHypervisor:
         self._changed: list[Callable[[], None]] = []
         self._telling = False
         self._survey: Survey | None = None
+        self._clocks: dict[str, asyncio.TimerHandle] = {}
 
     async def open(self) -> Facts:
         """Adopt what is kept."""
         await self._operate("open")
+        for guest in self.kept.guests.values():
+            self._wind(guest)
         return Facts(accelerator="simulated", version="simulated")
 
     async def survey(self) -> Survey:
@@ -75,6 +82,8 @@ class SimulatedHypervisor:
                 f"guest {who} is there already (instance {spec.instance}): destroy it first"
             )
         self.kept.memory[spec.instance] = self._remembered(spec) if spec.config.state else 0
+        if ending := ending_of(spec.config.append):
+            self.kept.endings[spec.instance] = ending
         self._put(
             Guest(
                 namespace=spec.namespace,
@@ -112,6 +121,8 @@ class SimulatedHypervisor:
         await self._operate("destroy", self._who(instance))
         guest = self.kept.guests.pop(instance, None)
         self.kept.memory.pop(instance, None)
+        self.kept.endings.pop(instance, None)
+        self._unwind(instance)
         if guest is not None:
             self._release(guest)
             self._note_change()
@@ -123,12 +134,28 @@ class SimulatedHypervisor:
     async def close(self) -> None:
         """Let go; the guests stay."""
         self._changed.clear()
+        for instance in list(self._clocks):
+            self._unwind(instance)
 
     def end(self, instance: str, reason: str = "") -> None:
         """Let a guest end by itself: `failed` with a reason, as if QEMU had died, or `shutoff` without one."""
         state: GuestState = "failed" if reason else "shutoff"
         guest = self.kept.guests[instance]
         self._put(msgspec.structs.replace(guest, state=state, reason=reason, pid=0))
+
+    def _wind(self, guest: Guest) -> None:
+        """Have a guest that runs end by itself when its time has come; while it is paused, its time begins anew."""
+        self._unwind(guest.instance)
+        ending = self.kept.endings.get(guest.instance)
+        if ending is not None and guest.state == "running":
+            self._clocks[guest.instance] = asyncio.get_running_loop().call_later(
+                ending.after_s, self.end, guest.instance, ending.reason
+            )
+
+    def _unwind(self, instance: str) -> None:
+        clock = self._clocks.pop(instance, None)
+        if clock is not None:
+            clock.cancel()
 
     async def _operate(self, operation: str, who: str = "") -> None:
         if self.latency_s:
@@ -150,6 +177,7 @@ class SimulatedHypervisor:
 
     def _put(self, guest: Guest) -> None:
         self.kept.guests[guest.instance] = guest
+        self._wind(guest)
         if guest.pid:
             self.kept.alive[f"{guest.namespace}/{guest.name}"] = guest.instance
         else:

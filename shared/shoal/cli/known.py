@@ -71,6 +71,18 @@ class KnownValues:
         self._ask = ask
         self._grammar = grammar
 
+    async def words(self, before: Sequence[str], partial: str, namespace: str) -> list[str]:
+        """The words that begin with `partial` and can follow `before`: of the grammar, and names that are known."""
+        fields: list[str] = []
+
+        def noted(field: str) -> tuple[str, ...]:
+            fields.append(field)
+            return ()
+
+        self._grammar.complete(before, partial, noted)
+        values = {field: await self.of(field, before, namespace, partial) for field in dict.fromkeys(fields)}
+        return self._grammar.complete(before, partial, lambda field: values.get(field, ()))
+
     async def of(
         self, field: str, before: Sequence[str], namespace: str, partial: str = ""
     ) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import NoReturn, TextIO
 
 from shoal.cli import programs
 from shoal.cli.connection import Connection
-from shoal.cli.options import DEFAULT_SERVER, HELP, Options, misplaced, parse_options, parse_read
+from shoal.cli.options import HELP, Options, misplaced, parse_options, parse_read
 from shoal.cli.printing import Printer
 from shoal.cli.script import ScriptReader, read_script
 from shoal.cli.transfers import Transfers
@@ -23,6 +23,7 @@ from shoal.console.modifiers import Settings
 from shoal.console.session import DEFAULT_NAMESPACE, Session, console_grammar
 from shoal.errors import InvalidRequest, ShoalError, UsageError
 from shoal.messages.catalogue import COMMANDS
+from shoal.settings.file import find_file
 from shoal.version import version
 
 _EXIT_INTERRUPTED = 130
@@ -42,15 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     printer = Printer(sys.stdout, sys.stderr, os.environ)
     try:
         options = parse_options(
-            sys.argv[1:] if arguments is None else arguments, os.environ, DEFAULT_NAMESPACE
+            sys.argv[1:] if arguments is None else arguments,
+            os.environ,
+            DEFAULT_NAMESPACE,
+            # the usual file may hold what only the daemons may read
+            lambda named: find_file(named, os.environ, lenient=True),
         )
         if options.help or options.version:
             printer.line(HELP if options.help else f"shoal {version()}")
             return 0
         if options.words and options.words[0] in (*programs.PROGRAMS, *programs.LATER):
-            if options.server != (os.environ.get("NATS_URL") or DEFAULT_SERVER):
-                os.environ["NATS_URL"] = options.server
+            os.environ.update(options.passed_on)
             programs.become(options.words)
+        if options.words[:1] == ("top",):
+            return _top(options, printer)
+        if options.words[:1] == ("completion",):
+            return _completion(options, printer)
         return asyncio.run(_run(options, printer))
     except ShoalError as error:
         _complain(error)
@@ -67,6 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(sys.stderr, f"E: shoal itself failed: {type(error).__name__}: {error}")
         _say(sys.stderr, f"{_DEBUG}=1 shows where; a report of it is welcome")
         return ShoalError.exit_code
+
+
+def _top(options: Options, printer: Printer) -> int:
+    from shoal.cli import top  # noqa: PLC0415  # only those who look need it
+
+    wanted = top.parse_top(options.words[1:])
+    if wanted.help:
+        printer.line(top.HELP)
+        return 0
+    return asyncio.run(top.run_top(wanted, options.server, sys.stdout, os.environ))
+
+
+def _completion(options: Options, printer: Printer) -> int:
+    from shoal.cli import completion  # noqa: PLC0415  # only shells ask for it
+
+    return completion.run_completion(options, printer)
 
 
 async def _run(options: Options, printer: Printer) -> int:

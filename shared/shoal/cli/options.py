@@ -6,17 +6,44 @@ command, so that `shoal vm config coschedule -1` needs no `--`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from shoal.cli.programs import PROGRAMS
 from shoal.console.tables import Mode
 from shoal.errors import UsageError
+from shoal.settings.declaring import SERVER, Program, Setting, Value
+from shoal.settings.file import VARIABLE, ConfigFile
+from shoal.settings.resolving import Found, resolve
 
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
-_VALUED_OPTIONS = ("-e", "-o", "--output", "--server", "--namespace", "--timeout")
-_HELP_OPTIONS = ("-h", "--help")
 _OUTPUTS: Mapping[str, Mode] = {"table": "table", "json": "objects", "csv": "csv", "name": "names"}
+PROGRAM = Program(
+    "shoal",
+    "client",
+    "pools the hosts of a cluster into namespaces and runs virtual machines in them",
+    (
+        SERVER,
+        Setting(
+            "namespace",
+            "the active namespace of this call",
+            environment="SHOAL_NAMESPACE",
+            metavar="NAME",
+            shown="minimega",
+        ),
+        Setting("output", "how tables are printed", default="table", choices=tuple(_OUTPUTS), cli_short="-o"),
+        Setting(
+            "timeout",
+            "how long a command may take, in seconds",
+            "number",
+            None,
+            metavar="SECONDS",
+            shown="as long as it takes",
+        ),
+    ),
+)
+VALUED_OPTIONS = ("-e", "-o", "--output", "--server", "--namespace", "--timeout", "--config")
+_HELP_OPTIONS = ("-h", "--help")
+PLAIN_OPTIONS = (*_HELP_OPTIONS, "--version")
 
 HELP = """\
 shoal: pools the hosts of a cluster into namespaces and runs virtual machines in them
@@ -31,14 +58,18 @@ shoal: pools the hosts of a cluster into namespaces and runs virtual machines in
   shoal up                       a cluster on this machine, in the foreground
   shoal lab --hosts 3 [-- cmd]   several hosts on this machine, to try things
   shoal guest build              a small guest to try with
+  shoal top                      the cluster at a glance, once a second
   shoal plan                     the scheduler without a cluster
   shoal worker, orchestrator     the daemons
+  shoal completion bash|zsh|fish what makes a shell complete the words of shoal
 
 options, before the command:
   --server URL                   where NATS is (NATS_URL; nats://127.0.0.1:4222)
   --namespace NAME               the active namespace of this call (SHOAL_NAMESPACE; minimega)
   -o table|json|csv|name         how tables are printed
   --timeout SECONDS              how long a command may take
+  --config FILE                  where these and the daemons' settings may stand (SHOAL_CONFIG;
+                                 /etc/shoal/shoal.toml)
   --version, --help
 
 `shoal help` lists the commands, `shoal help vm launch` tells about one; `shoal lab --help` tells about a program.
@@ -47,7 +78,10 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 partly, 4 denied, 5 not found or no clust
 
 
 class Options(NamedTuple):
-    """What the arguments and the environment say. `words` is the command, `lines` are those of `-e`."""
+    """What arguments, environment and file say. `words` is the command, `lines` are those of `-e`.
+
+    `passed_on` are variables for the programs that `shoal` may become: what was said by option alone.
+    """
 
     server: str
     namespace: str
@@ -57,12 +91,23 @@ class Options(NamedTuple):
     words: tuple[str, ...] = ()
     help: bool = False
     version: bool = False
+    passed_on: tuple[tuple[str, str], ...] = ()
+
+
+def _no_file(named: str) -> ConfigFile | None:
+    del named
+    return None
 
 
 def parse_options(
-    arguments: Sequence[str], environment: Mapping[str, str], default_namespace: str
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    default_namespace: str,
+    find: Callable[[str], ConfigFile | None] = _no_file,
 ) -> Options:
-    """Read the arguments (without the program's name). Raises UsageError."""
+    """Read the arguments (without the program's name). `find` gives the configuration file, by the name that
+    `--config` says or by none. Raises UsageError.
+    """
     for argument in arguments:
         if not _is_text(argument):
             raise UsageError(f"the argument {argument!r} is not text in UTF-8")
@@ -73,10 +118,10 @@ def parse_options(
         name, equals, value = left.pop(0).partition("=")
         if name == "--":
             break
-        if name in (*_HELP_OPTIONS, "--version") and not equals:
+        if name in PLAIN_OPTIONS and not equals:
             given[name] = "yes"
             continue
-        if name not in _VALUED_OPTIONS:
+        if name not in VALUED_OPTIONS:
             raise UsageError(f"unknown option `{name}`; `shoal --help` lists them")
         if not equals:
             if not left:
@@ -87,26 +132,59 @@ def parse_options(
         given[name] = value
     if lines and left:
         raise UsageError("give either `-e '<command>'` or a command as words, not both")
+    if any(name in given for name in PLAIN_OPTIONS):
+        # what a wrong file must not stand in the way of
+        find = _no_file
+    found = resolve(PROGRAM, _flags(given), environment, find(given.get("--config", "")))
     return Options(
-        server=given.get("--server") or environment.get("NATS_URL") or DEFAULT_SERVER,
-        namespace=given.get("--namespace") or environment.get("SHOAL_NAMESPACE") or default_namespace,
-        output=_output(given.get("-o") or given.get("--output") or "table"),
-        timeout_s=_seconds(given["--timeout"]) if "--timeout" in given else None,
+        server=found.text("server"),
+        namespace=found.text("namespace") or default_namespace,
+        output=_OUTPUTS[found.text("output")],
+        timeout_s=_timeout(found),
         lines=tuple(lines),
         words=tuple(left),
         help="-h" in given or "--help" in given,
         version="--version" in given,
+        passed_on=tuple(
+            (variable, given[option])
+            for option, variable in (("--server", "NATS_URL"), ("--config", VARIABLE))
+            if given.get(option)
+        ),
     )
+
+
+def _flags(given: Mapping[str, str]) -> dict[str, Value]:
+    """The settings among the options. An empty server or namespace counts as none."""
+    flags: dict[str, Value] = {
+        name: given[f"--{name}"] for name in ("server", "namespace") if given.get(f"--{name}")
+    }
+    output = given.get("-o") or given.get("--output")
+    if output:
+        if output not in _OUTPUTS:
+            raise UsageError(f"unknown output `{output}`: expected one of {', '.join(_OUTPUTS)}")
+        flags["output"] = output
+    if "--timeout" in given:
+        flags["timeout"] = _seconds(given["--timeout"])
+    return flags
+
+
+def _timeout(found: Found) -> float | None:
+    if found.values["timeout"] is None:
+        return None
+    seconds = found.number("timeout")
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{found.origin('timeout')}: expected seconds, more than 0, not {seconds:g}")
+    return seconds
 
 
 def misplaced(words: Sequence[str]) -> str:
     """What to tell someone whose `words` are no command, if it is an argument that belongs elsewhere; else empty."""
-    if len(words) > 1 and words[0] == "help" and words[1] in PROGRAMS:
+    if len(words) > 1 and words[0] == "help" and words[1] in (*PROGRAMS, "top", "completion"):
         return f"`{words[1]}` is a program of its own: `shoal {words[1]} --help`"
     for position, word in enumerate(words):
         name = word.partition("=")[0]
         command = " ".join(words[:position])
-        if name in _VALUED_OPTIONS:
+        if name in VALUED_OPTIONS:
             return f"options stand before the command: `shoal {name} … {command}`"
         if name in _HELP_OPTIONS:
             return f"ask for help with `shoal help {command}`"
@@ -119,12 +197,6 @@ def _is_text(argument: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _output(text: str) -> Mode:
-    if text not in _OUTPUTS:
-        raise UsageError(f"unknown output `{text}`: expected one of {', '.join(_OUTPUTS)}")
-    return _OUTPUTS[text]
 
 
 def _seconds(text: str) -> float:
@@ -153,7 +225,7 @@ def parse_read(arguments: Sequence[str]) -> ReadOptions:
     for argument in arguments:
         if argument in ("--echo", "--strict", "--check"):
             flags.add(argument)
-        elif argument.partition("=")[0] in _VALUED_OPTIONS:
+        elif argument.partition("=")[0] in VALUED_OPTIONS:
             name = argument.partition("=")[0]
             raise UsageError(f"the option `{name}` stands before the command: `shoal {name} … read …`")
         elif argument.startswith("-") and argument != "-":

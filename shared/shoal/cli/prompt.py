@@ -120,19 +120,7 @@ class GrammarCompleter(Completer):
             before = split(before_text)
         except UsageError:
             return []
-        fields: list[str] = []
-
-        def noted(field: str) -> tuple[str, ...]:
-            fields.append(field)
-            return ()
-
-        grammar = self._session.grammar
-        grammar.complete(before, partial, noted)
-        values = {
-            field: await self._known.of(field, before, self._session.namespace, partial)
-            for field in dict.fromkeys(fields)
-        }
-        found = grammar.complete(before, partial, lambda field: values.get(field, ()))
+        found = await self._known.words(before, partial, self._session.namespace)
         return sorted({*found, *aliases}) if aliases else found
 
 

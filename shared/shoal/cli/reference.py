@@ -13,7 +13,7 @@ import msgspec
 
 from shoal import subjects
 from shoal.console.local import LOCAL_COMMANDS
-from shoal.console.peer import NotSupported, NotYet, WithoutEffect
+from shoal.console.peer import NotSupported, WithoutEffect
 from shoal.grammar.explain import help_of, title, topic
 from shoal.grammar.patterns import parse_pattern
 from shoal.messages.base import Request
@@ -81,7 +81,7 @@ def _section(command: type[Request[Any]], *, local: bool = False) -> str:
 def _bus(command: type[Request[Any]]) -> str:
     """Where the request is sent, and the fields of its body."""
     subject = subjects.command(command.scope, command.noun, command.verb, "<namespace>")
-    fields = [_field(field) for field in msgspec.structs.fields(command) if field.name != "id"]
+    fields = [_field(field) for field in msgspec.structs.fields(command) if field.name not in ("id", "by")]
     body = f" Fields: {', '.join(fields)}." if fields else ""
     return f"Subject: `{subject}`.{body}"
 
@@ -105,7 +105,6 @@ def _peer() -> str:
     return (
         "## Words of minimega that Shoal does not have\n\n"
         f"Answered with `E: not supported by shoal: …`: {names(NotSupported)}.\n\n"
-        f"Not yet: {names(NotYet)}.\n\n"
         f"Accepted without effect: {names(WithoutEffect)}.\n"
     )
 
