@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-_SEEDS = int(os.environ.get("SHOAL_SEEDS", "60"))
+_SEEDS = int(os.environ.get("SHOAL_SEEDS", "40"))
 _PART = 10
 
 
