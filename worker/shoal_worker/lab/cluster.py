@@ -12,11 +12,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
+from shoal.bus.connection import connect as connect_bus
 from shoal.client import connect
 from shoal.core.ranges import fold
 from shoal.errors import ShoalError, TimedOut
 from shoal_worker.lab.layout import HEAD
-from shoal_worker.lab.leading import follow
+from shoal_worker.lab.leading import follow, leader_pid
 from shoal_worker.lab.nats_servers import config, url_of
 from shoal_worker.lab.processes import Processes, early_end, last_line
 
@@ -108,8 +109,11 @@ class Cluster:
         if ends_alone:
             self.processes.watch()
 
-    def follow_leader(self, url: str) -> None:
-        """Keep it written down which orchestrator leads."""
+    async def follow_leader(self, url: str) -> None:
+        """Write down which orchestrator leads, and keep that true."""
+        with contextlib.suppress(ShoalError):
+            async with await connect_bus(url, name="shoal-lab") as bus:
+                self.processes.lead(await leader_pid(bus))
         self._following = asyncio.ensure_future(follow(url, self.processes.lead))
 
     async def start_nats(self, servers: Sequence[NatsServer], *, host: str = HEAD, netns: str = "") -> str:

@@ -82,8 +82,8 @@ class _Lab:
                 await cluster.during(
                     wait_for_hosts(self._url, (HEAD, *self._settings.hosts), self._settings.timeout_s)
                 )
+                await cluster.during(cluster.follow_leader(self._url))
                 cluster.started()
-                cluster.follow_leader(self._url)
                 if self._settings.command:
                     return await self._run_command()
                 say(self._summary(), sys.stdout)

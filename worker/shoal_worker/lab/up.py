@@ -53,6 +53,7 @@ async def _run(settings: UpSettings, layout: Layout, host: str, state: State) ->
         try:
             url = await cluster.during(_start(cluster, settings, host))
             await cluster.during(wait_for_hosts(url, [host], settings.timeout_s))
+            await cluster.during(cluster.follow_leader(url))
             cluster.started(ends_alone=False)
             say(_summary(settings, host, url, state), sys.stdout)
             await cluster.during(asyncio.Event().wait())
