@@ -185,8 +185,8 @@ class Store:
         """Change nothing any more: the store is older than what hosts have seen of it."""
         if not self.frozen:
             self.frozen = (
-                f"the store went backwards ({reason}): nothing is changed, VMs run on; see `shoal doctor`, and rebuild "
-                "the store from what the hosts have with `shoal doctor --repair`"
+                f"the store went backwards ({reason}): nothing is changed, VMs run on; stop NATS and the orchestrators, "
+                "and bring the latest copy of the store back"
             )
             LOG.error("frozen", reason=reason)
             if self.model.cluster is not None:

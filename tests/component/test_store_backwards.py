@@ -48,7 +48,7 @@ async def test_an_older_copy_freezes_the_cluster(tmp_path):
             return '"frozen"' in running.log("orchestrator")
 
         await eventually(frozen, "the orchestrator notices")
-        with pytest.raises(Refused, match=r"went backwards.*shoal doctor"):
+        with pytest.raises(Refused, match=r"went backwards.*bring the latest copy"):
             await ns.launch("c")
         with pytest.raises(Refused, match="went backwards"):
             await ns.kill("a")
