@@ -111,7 +111,7 @@ def test_every_event_fits_its_schema_and_no_other(kind: type[Event]) -> None:
 
 def test_fields_of_a_newer_version_fit() -> None:
     """A field that is not known yet does not make an event invalid: versions may be mixed."""
-    EVENT_SCHEMA.validate({**published(VMStarted), "flavour": "new"})
+    assert EVENT_SCHEMA.is_valid({**published(VMStarted), "flavour": "new"})
 
 
 # --- the AsyncAPI document -------------------------------------------------------------------------------

@@ -84,18 +84,36 @@ async def test_what_is_not_for_us_is_left_alone(environ: dict[str, str], tmp_pat
             heard.recv(100)
 
 
-@pytest.mark.parametrize("address", ["", "/nonexistent/notify", "vsock:2:1234", "relative"])
-def test_where_nobody_listens_nothing_fails(address: str) -> None:
-    """No socket, a dead one, and one of a kind that we do not speak are all silence."""
+@pytest.mark.parametrize("named", ["", "vsock:2:1234", "relative", "/nonexistent/notify"])
+def test_where_nobody_listens_nothing_is_said(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No socket, a dead one, and one of a kind that we do not speak are silence: no file of that name is spoken to."""
+    monkeypatch.chdir(tmp_path)
+    with listener(str(tmp_path / "relative")) as heard, listener(str(tmp_path / "vsock:2:1234")) as other:
+        manager = service_manager({"NOTIFY_SOCKET": named})
+        manager.ready("leading")
+        manager.stopping()
+        for ours in (heard, other):
+            ours.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                ours.recv(100)
+
+
+def test_a_listener_that_comes_back_is_told_again(tmp_path: Path) -> None:
+    """A socket that is dead for a while costs what was said meanwhile, and no more."""
+    address = str(tmp_path / "notify")
     manager = service_manager({"NOTIFY_SOCKET": address})
-    manager.ready("leading")
-    manager.stopping()
+    manager.status("unheard")
+    with listener(address) as heard:
+        manager.status("heard")
+        assert heard.recv(100) == b"STATUS=heard"
 
 
 def test_a_listener_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
-    """When the listener's queue is full we go on."""
+    """When the listener's queue is full we go on without it; once it reads it hears us again."""
     address = str(tmp_path / "notify")
-    with listener(address):
+    with listener(address) as heard:
         manager = ServiceManager(address)
         # net.unix.max_dgram_qlen is 10 by default, and at most some hundreds
         limit = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
@@ -104,4 +122,12 @@ def test_a_listener_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
             with contextlib.suppress(BlockingIOError):
                 for _ in range(limit + 2):
                     other.sendto(b"x", address)
-        manager.stopping()
+        manager.status("unheard")
+        heard.setblocking(False)
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(heard.recv(100))
+        assert set(waiting) == {b"x"}
+        manager.status("heard")
+        assert heard.recv(100) == b"STATUS=heard"

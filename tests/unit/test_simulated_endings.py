@@ -76,4 +76,7 @@ async def test_the_next_worker_goes_on_with_it() -> None:
         return found is not None and found.state == "shutoff"
 
     await eventually(ended, "the guest has ended")
+    found = await guest(second, "a")
+    assert found is not None
+    assert (found.pid, found.reason) == (0, "")
     await second.close()

@@ -188,21 +188,7 @@ class _Parts:
             log=log,
             metrics=process.metrics,
         )
-        desk = Desk(
-            host=host.name,
-            hypervisor=host.hypervisor,
-            access=host.access,
-            machine=host.machine,
-            desired=self.desired,
-            cache=cache,
-            blobs=process.blobs,
-            captures=self.captures,
-            programs=host.programs or NoPrograms(host.name),
-            offered=host.offered,
-            hold=self.reconciler.hold,
-            images=host.images,
-        )
-        self.answering = Answering(bus, host.name, answers_of(desk), log)
+        self.answering = Answering(bus, host.name, answers_of(self._desk(cache)), log)
         self.reader = StateReader(
             bus,
             process.stream,
@@ -223,6 +209,24 @@ class _Parts:
             rng=rng,
             log=log,
             metrics=process.metrics,
+        )
+
+    def _desk(self, cache: FileCache) -> Desk:
+        """What questions are answered with."""
+        host = self.host
+        return Desk(
+            host=host.name,
+            hypervisor=host.hypervisor,
+            access=host.access,
+            machine=host.machine,
+            desired=self.desired,
+            cache=cache,
+            blobs=self.process.blobs,
+            captures=self.captures,
+            programs=host.programs or NoPrograms(host.name),
+            offered=host.offered,
+            hold=self.reconciler.hold,
+            images=host.images,
         )
 
     def measured(self) -> AbstractContextManager[None]:
