@@ -30,12 +30,15 @@ def find_nats_server() -> str:
 
 
 def wait_for_ports(folder: Path, process: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait for the file in which nats-server names its ports and return its URL. Unavailable if it ends first."""
+    """Wait for the file in which nats-server names its ports and return its URL. Unavailable if it ends first.
+
+    The file bears the process's number: one that was killed leaves its own behind.
+    """
+    file = folder / f"nats-server_{process.pid}.ports"
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
-        for file in folder.glob("*.ports"):
-            with contextlib.suppress(json.JSONDecodeError, KeyError, IndexError):
-                return str(json.loads(file.read_text())["nats"][0])
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError, IndexError):
+            return str(json.loads(file.read_text())["nats"][0])
         if process.poll() is not None:
             break
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -58,15 +61,14 @@ class NatsServer:
         )
 
     def start(self) -> None:
-        """Start it. The first time this waits until it listens; later whoever needs it does."""
+        """Start it, and wait until it listens: a connection gives up after two seconds (`NatsBus.open`)."""
         argv = [find_nats_server(), "-c", str(self._folder / "nats.conf"), "-a", "127.0.0.1"]
         with self._log.open("ab") as sink:
             self._process = subprocess.Popen(
                 [*argv, "-p", str(self._port)], stdout=sink, stderr=subprocess.STDOUT
             )
-        if not self.url:
-            self.url = wait_for_ports(self._folder, self._process, self._log)
-            self._port = int(self.url.rpartition(":")[2])
+        self.url = wait_for_ports(self._folder, self._process, self._log)
+        self._port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
         """Kill it as `kill -9` does."""
