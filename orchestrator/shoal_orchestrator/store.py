@@ -250,7 +250,11 @@ class Store:
         first = Write(subjects.LEASE, self._lease(released=released))
         last = await self._commit([first, *writes.values()])
         self._renewed_at = begun
-        self._lease_sequence, self.last_sequence = last - len(writes), last
+        self._lease_sequence = last - len(writes)
+        if self._lease_sequence <= self.last_sequence:
+            # The end of the store was cut off, and the lease before it was left.
+            self.freeze(f"a batch got sequence {self._lease_sequence}, after {self.last_sequence}")
+        self.last_sequence = last
         self._metrics.observe(measures.BATCH_SECONDS, asyncio.get_running_loop().time() - begun)
         self._metrics.observe(measures.BATCH_RECORDS, len(writes))
         for sequence, write in zip(range(last - len(writes) + 1, last + 1), writes.values(), strict=True):

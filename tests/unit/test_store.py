@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from shoal import codec, subjects
+from shoal.bus.memory_bus import MemoryServer
+from shoal.bus.memory_streams import MemoryState, MemoryStreams
 from shoal.errors import Refused
 from shoal.messages.base import Said
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.records import NamespaceRecord, RequestRecord
+from shoal_orchestrator.core.leases import Lead
+from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
 from shoal_orchestrator.core.stored_records import MAX_RECORD_BYTES
 from shoal_orchestrator.leader import Call
 from shoal_orchestrator.store import Store
@@ -53,3 +60,85 @@ async def test_an_outcome_that_is_too_large_is_not_kept(text: str) -> None:
     assert list(leading.model.namespaces) == ["red"]
     kept = leading.model.requests["id1"].reply
     assert kept == (msgspec.json.encode(reply).decode() if text == "short" else "")
+
+
+@contextlib.asynccontextmanager
+async def leading() -> AsyncIterator[tuple[Store, MemoryStreams]]:
+    """A leader's store over streams in memory, with a cluster's record in it."""
+    server = MemoryServer()
+    streams = MemoryStreams(server)
+    bus = server.connect("t")
+    held = Store(MemoryState(bus, streams), random.Random(1))
+    await held.take_over(Lead())
+    running = asyncio.ensure_future(held.run())
+    try:
+        await held.submit(changed(ClusterRecord(store="s", head="head")))
+        yield held, streams
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+        await bus.close()
+
+
+def changed(*records: msgspec.Struct) -> Changes:
+    changes = Changes()
+    changes.put(*records)
+    return changes
+
+
+def marked(streams: MemoryStreams) -> str:
+    stored = streams.stored[subjects.CLUSTER]
+    return codec.decode(stored.body, ClusterRecord).frozen
+
+
+async def test_a_store_that_lost_its_end_is_noticed_by_its_numbers() -> None:
+    """The lease is as it was, and what came after it is not: the next batch gets a number that was given before."""
+    async with leading() as (held, streams):
+        await held.submit(changed(*(NamespaceRecord(name=f"n{number}") for number in range(5))))
+        streams.last -= 3
+        await held.submit(changed(NamespaceRecord(name="late")))
+        assert "after" in held.frozen
+        with pytest.raises(Refused, match="went backwards"):
+            held.submit(changed(NamespaceRecord(name="later")))
+        await held.renew()
+        assert marked(streams) == held.frozen
+
+
+async def test_an_older_copy_is_noticed_by_the_lease() -> None:
+    """Only the leader writes it: one that is not the last is from before."""
+    async with leading() as (held, streams):
+        copy = streams.copy()
+        await held.submit(changed(NamespaceRecord(name="red")))
+        streams.go_back(copy)
+        await held.submit(changed(NamespaceRecord(name="blue")))
+        assert "its lease has sequence" in held.frozen
+        await held.renew()
+        assert marked(streams) == held.frozen
+
+
+async def test_the_next_leader_of_a_frozen_store_is_frozen_too() -> None:
+    """Its epoch is higher than any that hosts have seen: the mark tells what they cannot any more."""
+    async with leading() as (held, streams):
+        held.freeze("for a test")
+        await held.renew()
+        bus = MemoryServer().connect("other")
+        following = Store(MemoryState(bus, streams), random.Random(2))
+        found = Lead(streams.get(subjects.FENCE), streams.get(subjects.LEASE))
+        await following.take_over(found)
+        assert following.frozen == held.frozen
+        assert following.fence.epoch == held.fence.epoch + 1
+        with pytest.raises(Refused):
+            following.submit(changed(NamespaceRecord(name="red")))
+        await bus.close()
+
+
+async def test_all_is_well_while_nothing_goes_backwards() -> None:
+    """Many batches, and deletions that are purged, freeze nothing."""
+    async with leading() as (held, streams):
+        for number in range(20):
+            await held.submit(changed(NamespaceRecord(name=f"n{number}")))
+            gone = Changes()
+            gone.delete(NamespaceRecord(name=f"n{number}"))
+            await held.submit(gone)
+        assert held.frozen == ""
+        assert held.last_sequence == streams.last
