@@ -20,7 +20,7 @@ from shoal.metrics.protocol import Reading
 from shoal.metrics.serving import metrics_on
 from shoal.service_manager import ServiceManager, service_manager
 from shoal_orchestrator.core.leases import Deposed
-from shoal_orchestrator.holder import has_ended, this_process
+from shoal_orchestrator.holder import no_longer_leads, this_process
 from shoal_orchestrator.log import configure_logging
 from shoal_orchestrator.measures import CATALOGUE, LEADING
 from shoal_orchestrator.service import Orchestrator
@@ -55,7 +55,7 @@ class Terms:
             await stack.enter_async_context(loop_watched(LOG, metrics))
             await stack.enter_async_context(self._manager.watched())
             bus = await stack.enter_async_context(
-                await connect(self._settings.server, name="shoal-orchestrator")
+                await connect(self._settings.server, name=f"shoal-orchestrator {self._settings.name}")
             )
             while not self._stopping:
                 self._current = Orchestrator(
@@ -64,7 +64,7 @@ class Terms:
                     NatsBlobs(bus),
                     self._settings,
                     holder=this_process(),
-                    gone=has_ended,
+                    gone=no_longer_leads,
                     metrics=metrics,
                 )
                 told = asyncio.create_task(self._tell(self._current), name="service-manager")

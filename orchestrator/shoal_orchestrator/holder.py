@@ -29,6 +29,14 @@ def has_ended(holder: str, proc: Path = _PROC) -> bool:
     return _started(proc, int(pid)) != started
 
 
+def no_longer_leads(holder: str, proc: Path = _PROC) -> bool:
+    """Whether a standby of this process need not wait for a fence's holder: it has ended, or it was this process itself.
+
+    A process leads one term at a time: who stands by here has ended its own.
+    """
+    return holder == this_process(proc) or has_ended(holder, proc)
+
+
 def _machine(proc: Path) -> tuple[str, str]:
     """The boot id, and the number of the PID namespace (pid_namespaces(7)): process numbers count within them."""
     try:

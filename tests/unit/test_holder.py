@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shoal_orchestrator.holder import has_ended, this_process
+from shoal_orchestrator.holder import has_ended, no_longer_leads, this_process
 
 
 def holder_of(pid: int) -> str:
@@ -62,3 +62,14 @@ def test_where_processes_are_hidden_nobody_is_said_to_have_ended(tmp_path: Path)
     (tmp_path / "1").mkdir()
     (tmp_path / "1/stat").write_text("1 (init) S " + " ".join(["0"] * 18) + " 5 0")
     assert has_ended(f"boot/{space}/4711/99", tmp_path)
+
+
+def test_a_process_does_not_wait_for_its_own_last_term() -> None:
+    """Its store was away for long: when it stands by again, nobody else holds that fence. Others are waited for."""
+    assert no_longer_leads(this_process())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        name = holder_of(child.pid)
+        assert not no_longer_leads(name)
+        child.kill()
+        child.wait()
+        assert no_longer_leads(name)
