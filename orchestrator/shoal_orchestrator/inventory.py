@@ -1,7 +1,7 @@
 """What the workers say: heartbeats, reports and inventories, kept up to date and waited for.
 
-Refuses to decide anything about VMs, and about hosts: see `claims` and `aging`. A gap in a worker's reports, or a worker that is new to this leader, is
-answered by asking it for its whole inventory.
+Refuses to decide anything about VMs, and about hosts: see `claims` and `aging`. A gap in a worker's reports, or a
+worker that is new to this leader, is answered by asking it for its whole inventory.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class HostInventory:
         self.host_listeners: list[Callable[[str, HostState, HostState], None]] = []
         #: told of each host of which captures wait to be collected, with every heartbeat
         self.capture_listeners: list[Callable[[str], None]] = []
-        # in the order of waiting, so that who is woken first is no matter of addresses
         self._doubting = False
+        # in the order of waiting, so that who is woken first is no matter of addresses
         self._news: dict[asyncio.Event, None] = {}
 
     # --- what is known -----------------------------------------------------------------------------------
@@ -188,8 +188,10 @@ class HostInventory:
         beat = codec.decode(message.body, Heartbeat, limit=codec.MAX_COMMAND_BYTES)
         seen = self.hosts[beat.host]
         record = self._store.model.hosts.get(beat.host)
-        if not seen.session and record is not None and record.incarnation == beat.incarnation:
-            # A new leader: the claim was granted by its predecessor, and the record says so.
+        standing = record is not None and record.incarnation == beat.incarnation and not record.fenced
+        if not seen.session and standing:
+            # A new leader: the claim was granted by its predecessor, and the record says so. A host that was declared
+            # dead has to claim itself anew: only that takes the word back.
             seen.session = beat.session
         claimed = bool(seen.session) and seen.session == beat.session
         self._metrics.count(measures.HEARTBEATS, str(claimed).lower())

@@ -72,8 +72,8 @@ def _check_empty(leader: Leader, hosts: Iterable[str]) -> None:
     if busy:
         count = sum(len(model.residents.get(host, {})) for host in busy)
         raise Conflict(
-            f"{fold(busy)} may still run {count} VMs: Shoal cannot know. Once it is surely off, or cut from network "
-            f"and storage, say `host forget {fold(busy)} --fenced`"
+            f"{fold(busy)} may still have {count} VMs, and taps: Shoal cannot know. Once it is surely off, or cut "
+            f"from network and storage, say `host forget {fold(busy)} --fenced`"
         )
 
 
