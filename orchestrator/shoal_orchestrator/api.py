@@ -168,16 +168,18 @@ class Api:
         outcome: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._running[request.id] = outcome
         # A caller that goes away does not take its command with it; the end of the term does.
-        work = self._run(name, namespace, request, progress)
-        self._leader.spawn(self._carry_out(request.id, work, outcome), type(request).__name__)
+        self._leader.spawn(
+            self._carry_out(request.id, lambda: self._run(name, namespace, request, progress), outcome),
+            type(request).__name__,
+        )
         return await asyncio.shield(outcome)
 
     async def _carry_out(
-        self, name: str, work: Coroutine[Any, Any, Reply], outcome: asyncio.Future[Reply]
+        self, name: str, work: Callable[[], Awaitable[Reply]], outcome: asyncio.Future[Reply]
     ) -> None:
         """Do the work of a request for all who wait for it."""
         try:
-            outcome.set_result(await work)
+            outcome.set_result(await work())
         except Exception as error:  # noqa: BLE001  # it is theirs
             outcome.set_exception(error)
             outcome.exception()  # they may all be gone
