@@ -36,7 +36,9 @@ def value_of(kind: Any) -> Any:
     kinds = get_args(kind)
     if int in (kind, *kinds):
         return 1
-    return ("a",) if getattr(kind, "__origin__", None) is tuple else "a"
+    if getattr(kind, "__origin__", None) is not tuple:
+        return "a"
+    return (kinds[0]() if issubclass(kinds[0], msgspec.Struct) else "a",)
 
 
 def example(command: type[Request[Any]]) -> Request[Any]:

@@ -10,7 +10,7 @@ from shoal.errors import InvalidRequest
 from shoal.grammar import Grammar
 from shoal.messages.base import Request
 from shoal.messages.catalogue import COMMANDS
-from shoal.messages.config import ClearConfig, ConfigureVM, SaveConfig
+from shoal.messages.config import ClearConfig, ConfigureSteps, ConfigureVM, SaveConfig
 from shoal.messages.namespaces import CreateNamespace
 from shoal.messages.schedule import MovePlanned, Schedule, SetQueueing
 from shoal.messages.taps import CreateTap
@@ -59,3 +59,10 @@ def test_a_bare_argument_that_does_not_fit_says_what_would(command: type[Request
     wrong = f"cannot read the argument `{text}`" if text else "an argument is missing"
     assert caught.value.message == f"{command.noun} {command.verb}: {wrong}"
     assert len(caught.value.details) == 1 + len(command.words)
+
+
+def test_a_command_without_words_takes_no_bare_argument() -> None:
+    """What only programs send cannot be spelled: the error says what a body has to be."""
+    for text in ("", "memory 128"):
+        with pytest.raises(InvalidRequest, match=r"^vm config-steps: expected a map of its fields$"):
+            GRAMMAR.parse_bare(ConfigureSteps, text)

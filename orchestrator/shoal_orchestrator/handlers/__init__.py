@@ -20,7 +20,14 @@ from shoal.messages.captures import (
     SetSnaplen,
 )
 from shoal.messages.catalogue import COMMANDS
-from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.config import (
+    ClearConfig,
+    CloneConfig,
+    ConfigureSteps,
+    ConfigureVM,
+    RestoreConfig,
+    SaveConfig,
+)
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
@@ -153,6 +160,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     BlacklistVLAN: vlans.blacklist_vlan,
     ClearVLANs: vlans.clear_vlans,
     ConfigureVM: configs.configure_vm,
+    ConfigureSteps: configs.configure_steps,
     ClearConfig: configs.clear_config,
     SaveConfig: configs.save_config,
     RestoreConfig: configs.restore_config,

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
+from shoal.codec import failure_of
 from shoal.core.names import check_config
 from shoal.core.vmconfig import VMConfig
-from shoal.core.vmconfig_fields import clear_field, get_field, set_field
+from shoal.core.vmconfig_fields import get_field
 from shoal.core.vmconfig_text import describe
-from shoal.errors import NotFound
+from shoal.errors import NotFound, ShoalError
 from shoal.messages.base import Done, Said
-from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.config import (
+    ClearConfig,
+    CloneConfig,
+    ConfigStep,
+    Configured,
+    ConfigureSteps,
+    ConfigureVM,
+    RestoreConfig,
+    SaveConfig,
+    StepFailure,
+)
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.networks import allocate, vlan_records, vlans_of
-from shoal_orchestrator.core.records import SavedConfig
+from shoal_orchestrator.core.configuring import Working, configured
+from shoal_orchestrator.core.networks import vlan_records, vlans_of
+from shoal_orchestrator.core.records import NamespaceRecord, SavedConfig
 from shoal_orchestrator.leader import Call, Leader
 
 
@@ -26,31 +40,54 @@ async def configure_vm(leader: Leader, namespace: str, request: ConfigureVM, cal
         return Said(text=get_field(record.config, request.field))
     if request.field == "tag" and len(request.values) == 1:
         return Said(text=get_field(record.config, request.field, request.values[0]))
-    changes = Changes()
-    config = set_field(record.config, request.field, request.values)
-    if config.schedule and config.schedule != record.config.schedule:
-        _check_member(leader, namespace, config.schedule)
-    # An alias has its number from its first use in a configuration on, as in the peer.
-    vlans = allocate(vlans_of(leader.model), namespace, config.networks)
-    changes.put(*vlan_records(leader.model, vlans, replace(record, config=config)))
+    working = _working(leader, namespace)
+    step = ConfigStep(field=request.field, values=request.values)
     reply = Said(text="")
-    await call.commit(changes, reply)
+    await call.commit(_changes(leader, configured(working, step, _members(leader, record))), reply)
     return reply
-
-
-def _check_member(leader: Leader, namespace: str, host: str) -> None:
-    if host not in leader.hosts_of(leader.namespace(namespace)):
-        raise NotFound(f"host is not in namespace: {host}")
 
 
 async def clear_config(leader: Leader, namespace: str, request: ClearConfig, call: Call) -> Done:
     """Set the working configuration, or a part of it, back."""
-    record = leader.namespace(namespace)
-    config = clear_field(record.config, request.field, request.key or None) if request.field else VMConfig()
-    changes = Changes()
-    changes.put(replace(record, config=config))
-    await call.commit(changes, Done())
+    working = _working(leader, namespace)
+    step = ConfigStep(clear=True, field=request.field, key=request.key)
+    cleared = configured(working, step, _members(leader, working.record))
+    await call.commit(_changes(leader, cleared), Done())
     return Done()
+
+
+async def configure_steps(leader: Leader, namespace: str, request: ConfigureSteps, call: Call) -> Configured:
+    """Make several changes, and store them together."""
+    working = _working(leader, namespace)
+    is_member = _members(leader, working.record)
+    failed: list[StepFailure] = []
+    looked_at = 0
+    for number, step in enumerate(request.steps):
+        looked_at += 1
+        try:
+            working = configured(working, step, is_member)
+        except ShoalError as error:
+            failed.append(StepFailure(step=number, failure=failure_of(error)))
+            if request.strict:
+                break
+    reply = Configured(looked_at=looked_at, failed=tuple(failed))
+    if len(failed) < looked_at:
+        await call.commit(_changes(leader, working), reply)
+    return reply
+
+
+def _working(leader: Leader, namespace: str) -> Working:
+    return Working(leader.namespace(namespace), vlans_of(leader.model))
+
+
+def _members(leader: Leader, record: NamespaceRecord) -> Callable[[str], bool]:
+    return lambda host: host in leader.hosts_of(record)
+
+
+def _changes(leader: Leader, working: Working) -> Changes:
+    changes = Changes()
+    changes.put(*vlan_records(leader.model, working.vlans, working.record))
+    return changes
 
 
 async def save_config(leader: Leader, namespace: str, request: SaveConfig, call: Call) -> Done:

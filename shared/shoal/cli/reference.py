@@ -48,8 +48,11 @@ def reference() -> str:
     """The whole page, in Markdown, with a newline at its end."""
     parts = [_INTRODUCTION]
     topics: dict[str, list[type[Request[Any]]]] = {}
+    about = ""
     for command in COMMANDS:
-        topics.setdefault(topic([parse_pattern(command.words[0])]), []).append(command)
+        # one that has no words belongs to what it stands beside
+        about = topic([parse_pattern(command.words[0])]) if command.words else about
+        topics.setdefault(about, []).append(command)
     for name, commands in topics.items():
         parts.append(f"## {name}\n")
         parts += [_section(command) for command in commands]
@@ -62,12 +65,10 @@ def reference() -> str:
 def _section(command: type[Request[Any]], *, local: bool = False) -> str:
     patterns = [parse_pattern(text) for text in command.words]
     told = help_of(command)
-    lines = [
-        f"### `{title(patterns)}`",
-        "",
-        *(f"    {pattern.syntax}" for pattern in patterns),
-        "",
-    ]
+    if patterns:
+        lines = [f"### `{title(patterns)}`", "", *(f"    {pattern.syntax}" for pattern in patterns), ""]
+    else:
+        lines = [f"### {command.__name__}", "", "For programs: it has no words.", ""]
     lines += [told.summary, ""]
     if told.text:
         lines += [told.text, ""]

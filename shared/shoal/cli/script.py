@@ -5,8 +5,9 @@ This module refuses to know the words of the language and the terminal.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from shoal.cli.printing import Printer
@@ -16,9 +17,13 @@ from shoal.console.session import Aliases, Session
 from shoal.console.transcript import entry
 from shoal.errors import InvalidRequest, NotFound, ShoalError, UsageError
 from shoal.grammar import Grammar, split
+from shoal.messages.config import ConfigStep
 
 #: how deep scripts may read scripts
 MAX_DEPTH = 16
+#: lines that go into one request, and what they may weigh: a request holds at most 64 KiB
+MAX_STEPS = 200
+MAX_STEPS_BYTES = 32 * 1024
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 _EXIT_PARTLY = 3
@@ -42,6 +47,19 @@ def check_lines(grammar: Grammar, aliases: Aliases, name: str, lines: Sequence[s
             # a value that does not fit its field is an error of that line when it is run
             continue
     return wrong
+
+
+def _steps(session: Session, lines: Sequence[str]) -> list[ConfigStep]:
+    """What the first of these lines change of the configuration, up to one that does anything else."""
+    steps: list[ConfigStep] = []
+    size = 0
+    for line in lines:
+        size += len(line.encode())
+        step = session.step(line)
+        if step is None or size > MAX_STEPS_BYTES:
+            break
+        steps.append(step)
+    return steps
 
 
 def read_lines(file: str) -> list[str]:
@@ -95,19 +113,35 @@ class ScriptReader:
     async def _run(self, session: Session, lines: Sequence[str]) -> Outcome:
         gathered: list[Outcome] = []
         ran = failures = 0
-        for line in lines:
-            outcome = await session.run(line)
-            gathered.append(outcome)
-            self._show(line, outcome)
-            ran += bool(line.strip()) and not line.lstrip().startswith("#")
-            failures += outcome.exit_code != 0
-            if outcome.leave:
-                break
-            if outcome.exit_code and self._strict:
-                return self._ended(gathered, outcome.exit_code)
+        async with contextlib.aclosing(self._outcomes(session, lines)) as outcomes:
+            async for line, outcome in outcomes:
+                gathered.append(outcome)
+                self._show(line, outcome)
+                ran += bool(line.strip()) and not line.lstrip().startswith("#")
+                failures += outcome.exit_code != 0
+                if outcome.leave:
+                    break
+                if outcome.exit_code and self._strict:
+                    return self._ended(gathered, outcome.exit_code)
         if not failures:
             return self._ended(gathered, 0)
         return self._ended(gathered, _EXIT_FAILED if failures == ran else _EXIT_PARTLY)
+
+    async def _outcomes(
+        self, session: Session, lines: Sequence[str]
+    ) -> AsyncGenerator[tuple[str, Outcome], None]:
+        """Each line with its outcome. Lines in a row that only configure are sent together."""
+        at = 0
+        while at < len(lines):
+            steps = _steps(session, lines[at : at + MAX_STEPS])
+            if len(steps) > 1:
+                done = await session.configure(lines[at : at + len(steps)], steps, strict=self._strict)
+                for line, outcome in zip(lines[at:], done, strict=False):
+                    yield line, outcome
+                at += len(done)
+            else:
+                yield lines[at], await session.run(lines[at])
+                at += 1
 
     def _show(self, line: str, outcome: Outcome) -> None:
         if not self._echo:

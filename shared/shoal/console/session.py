@@ -16,10 +16,12 @@ from shoal.console.answers import Answer, Call, Outcome, answer_of, call_all, fa
 from shoal.console.local import LOCAL_COMMANDS
 from shoal.console.modifiers import Settings, choose_columns, filter_rows
 from shoal.console.peer import PEER_COMMANDS, NotSupported, WithoutEffect
+from shoal.console.steps import outcomes_of, step_of
 from shoal.console.tables import View
 from shoal.errors import InvalidRequest, ShoalError
 from shoal.grammar import Grammar, Match, join, split
 from shoal.messages.base import Failure, Reply, Request, Table
+from shoal.messages.config import ConfigStep, Configured, ConfigureSteps
 from shoal.messages.files import GetFile, PutFile
 from shoal.messages.namespaces import ClearNamespace, CreateNamespace, ListNamespaces
 from shoal.messages.vlans import ClearVLANs
@@ -126,6 +128,34 @@ class Session:
         finally:
             if record:
                 self.history = [*self.history[1 - _HISTORY :], line]
+
+    def step(self, line: str) -> ConfigStep | None:
+        """What a line changes of the working configuration, if that is all that it does: see `configure`."""
+        try:
+            words = split(self.aliases.expand(line))
+            return step_of(self.grammar.request(self.grammar.match(words, line=line))) if words else None
+        except ShoalError:
+            return None  # said when the line is run
+
+    async def configure(
+        self, lines: Sequence[str], steps: Sequence[ConfigStep], *, strict: bool = False
+    ) -> Sequence[Outcome]:
+        """Carry out lines and what they change (`step`) in one request; an outcome for each.
+
+        With `strict` nothing is done after the first that fails, and it has the last outcome.
+        """
+        request = ConfigureSteps(steps=tuple(steps), strict=strict)
+        try:
+            reply = await self._call(self.namespace, request)
+        except ShoalError as error:
+            outcomes: Sequence[Outcome] = [failed(error)] * (1 if strict else len(steps))
+        else:
+            assert isinstance(reply, Configured), "what this request is answered with"
+            outcomes = outcomes_of(reply)
+        if self.settings.record:
+            kept = (line.strip() for line in lines[: len(outcomes)])
+            self.history = [*self.history, *kept][-_HISTORY:]
+        return outcomes
 
     async def _run(self, match: Match, namespace: str) -> Answer:
         """Carry out a command in a namespace: around another command, of the session itself, or the cluster's."""

@@ -106,9 +106,11 @@ class Grammar:
 
         For `vm start` that is `web[1-3]`; for `vm launch` both `kvm web[1-3]` and `web[1-3]`: words that the
         pattern has before its first open value may be left out.
-        Raises UsageError for broken quotes, and InvalidRequest when the words do not fit.
+        Raises UsageError for broken quotes, and InvalidRequest when the words do not fit, or the command has none.
         """
         words = split(text)
+        if not command.words:
+            raise InvalidRequest(f"{command.noun} {command.verb}: expected a map of its fields")
         matches: list[Match] = []
         patterns = [parse_pattern(pattern) for pattern in command.words]
         for pattern in patterns:

@@ -16,7 +16,14 @@ from shoal.messages.captures import (
     SetFilter,
     SetSnaplen,
 )
-from shoal.messages.config import ClearConfig, CloneConfig, ConfigureVM, RestoreConfig, SaveConfig
+from shoal.messages.config import (
+    ClearConfig,
+    CloneConfig,
+    ConfigureSteps,
+    ConfigureVM,
+    RestoreConfig,
+    SaveConfig,
+)
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
@@ -111,6 +118,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     BlacklistVLAN,
     ClearVLANs,
     ConfigureVM,
+    ConfigureSteps,
     ClearConfig,
     SaveConfig,
     RestoreConfig,

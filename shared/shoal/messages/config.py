@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from shoal.core.vmconfig_fields import FIELDS
-from shoal.messages.base import Done, Reply, Request, Said
+from shoal.messages.base import Done, Failure, Reply, Request, Said
 
 
 class ConfigureVM(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
@@ -44,6 +46,48 @@ class ClearConfig(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
 
     field: str = ""
     key: str = ""
+
+
+class ConfigStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of the working configuration: `field` is set to `values`, as by `vm config`.
+
+    With `clear` it is set back, as by `clear vm config`: one tag (`key`), a field, or without a field everything.
+    """
+
+    field: str = ""
+    values: tuple[str, ...] = ()
+    clear: bool = False
+    key: str = ""
+
+
+class StepFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one of several changes (`step`, from 0) was not made."""
+
+    step: int
+    failure: Failure
+
+
+class Configured(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of several changes: the first `looked_at` of them were made, but for the `failed` ones."""
+
+    looked_at: int
+    failed: tuple[StepFailure, ...] = ()
+
+
+class ConfigureSteps(Request[Configured], frozen=True, kw_only=True, omit_defaults=True):
+    """Make several changes of the working configuration, in order, and store them together.
+
+    Each does what the same line at the prompt would do; one that fails does not keep the rest from being made, unless
+    `strict`. For scripts, which are read line by line, and for programs: at the prompt there are `vm config` and
+    `clear vm config`.
+    """
+
+    noun: ClassVar[str] = "vm"
+    verb: ClassVar[str] = "config-steps"
+    reply: ClassVar[type[Reply]] = Configured
+
+    steps: tuple[ConfigStep, ...]
+    strict: bool = False
 
 
 class SaveConfig(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
