@@ -146,6 +146,8 @@ class Store:
         """
         if self.frozen and changes.writes:
             raise Refused(self.frozen)
+        if len(changes.writes) > SLICE:
+            changes.gather_hosts()
         writes = [record_write(subject, record) for subject, record in changes.writes.items()]
         deleted = [subject for subject, record in changes.writes.items() if record is None]
         for subject, record in changes.writes.items():

@@ -16,7 +16,7 @@ from shoal.cli.script import MAX_STEPS, MAX_STEPS_BYTES, ScriptReader, read_scri
 from shoal.console.answers import Outcome
 from shoal.console.session import Session, console_grammar
 from shoal.console.transcript import entry
-from shoal.errors import Unavailable
+from shoal.errors import OtherVersion, Unavailable
 from shoal.messages.base import Reply, Request
 from shoal.messages.catalogue import COMMANDS
 from shoal.messages.config import ConfigureSteps
@@ -37,6 +37,7 @@ class Namespaces:
         self.requests: list[Request[Any]] = []
         self.commits = 0
         self.away = False
+        self.old = False
         for name in ("minimega", "red"):
             self._put(NamespaceRecord(name=name))
         self._put(ClusterRecord(store="s", head="mm0"))
@@ -53,6 +54,8 @@ class Namespaces:
         if self.away:
             raise Unavailable("nobody answers")
         self.requests.append(request)
+        if self.old and isinstance(request, ConfigureSteps):
+            raise OtherVersion("the orchestrator does not know this")
 
         async def commit(changes: Changes, _: Reply) -> None:
             self.commits += 1
@@ -166,6 +169,19 @@ async def test_when_nobody_answers_each_line_has_failed(tmp_path: Path, strict: 
     )
     assert said.count("E: nobody answers") == told
     assert exit_code == Unavailable("").exit_code if strict else 1
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_an_orchestrator_that_does_not_know_it_gets_line_by_line(tmp_path: Path, strict: bool) -> None:
+    """A client that is newer than the cluster has every line carried out all the same."""
+    namespaces = Namespaces()
+    namespaces.old = True
+    said, exit_code = await read(
+        tmp_path, namespaces, "vm config memory 128", "vm config vcpus 2", "vm config cpu x", strict=strict
+    )
+    assert (said.count("E: "), exit_code) == (0, 0)
+    config = namespaces.model.namespaces["minimega"].config
+    assert (config.memory_mib, config.vcpus, config.cpu) == (128, 2, "x")
 
 
 async def test_the_history_has_the_lines() -> None:

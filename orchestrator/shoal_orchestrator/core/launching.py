@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -140,57 +141,87 @@ def _first_id(model: Model, record: NamespaceRecord, entries: Sequence[QueueEntr
     return first
 
 
+class Progress(NamedTuple):
+    """How far a plan has come: see `PlanRecord`."""
+
+    reached: str
+    published: int
+
+
+class _Place(NamedTuple):
+    number: int
+    name: str
+    entry: QueueEntry
+
+
 def launches(
     model: Model,
     plan: PlanRecord,
     entries: Sequence[QueueEntry],
     hosts: Sequence[Sequence[str]],
     ids: Ids,
-) -> Iterator[tuple[list[LaunchRecord], int]]:
-    """The launch records of a plan, in slices, and how many of its VMs have been passed with each of them.
+) -> Iterator[tuple[list[LaunchRecord], Progress]]:
+    """The launch records of a plan, in slices, and how far it has come with each of them.
 
-    That number belongs into the slice's batch, as the plan's `published`: what is before it is never launched again,
-    even if it has been killed and forgotten since. VMs whose name has a record are passed over, and those without a
-    host (a chunk of the plan was lost): their entries say who they are. Evaluated lazily: between two slices the
-    model takes the first one in.
+    That belongs into the slice's batch: what is before it is never launched again, even if it has been killed and
+    forgotten since. A host's VMs stand together, so that it hears of all of them at once. VMs whose name has a record
+    are passed over, and those without a host (a chunk of the plan was lost): their entries say who they are. Evaluated
+    lazily: between two slices the model takes the first one in.
     """
     record = model.namespaces[plan.namespace]
     vlans = vlans_of(model)
     batch: list[LaunchRecord] = []
+    at = Progress(plan.reached, plan.published)
+    places = _by_host(plan, entries, hosts)
+    for host in sorted(places):
+        if host < plan.reached:
+            continue
+        known = plan.published if host == plan.reached else 0
+        for done, place in enumerate(places[host][known:], known + 1):
+            if place.name in model.launches[plan.namespace]:
+                continue
+            instance = token(ids, 96)
+            config = place.entry.config
+            at = Progress(host, done)
+            batch.append(
+                LaunchRecord(
+                    namespace=plan.namespace,
+                    name=place.name,
+                    id=place.number,
+                    instance=instance,
+                    revision=1,
+                    power="paused",
+                    host=host,
+                    incarnation=_incarnation(model, host),
+                    uuid=config.uuid or uuid(ids),
+                    config=config,
+                    ports=ports_of(record, vlans, config.networks, instance, ids),
+                    plan=plan.plan,
+                    request=plan.request,
+                    files=place.entry.files,
+                    by=place.entry.by,
+                )
+            )
+            if len(batch) == SLICE:
+                yield batch, at
+                batch = []
+    if batch:
+        yield batch, at
+
+
+def _by_host(
+    plan: PlanRecord, entries: Sequence[QueueEntry], hosts: Sequence[Sequence[str]]
+) -> dict[str, list[_Place]]:
+    """The VMs of each host, in the order of the plan."""
+    found: defaultdict[str, list[_Place]] = defaultdict(list)
     number = plan.first_id
     for entry, of_entry in zip(entries, hosts, strict=True):
         names = names_of(entry)
         for index, host in enumerate(of_entry):
-            name = names[index] if names else f"vm-{number}"
-            existing = model.launches[plan.namespace].get(name)
-            if host and existing is None and number - plan.first_id >= plan.published:
-                instance = token(ids, 96)
-                config = entry.config
-                batch.append(
-                    LaunchRecord(
-                        namespace=plan.namespace,
-                        name=name,
-                        id=number,
-                        instance=instance,
-                        revision=1,
-                        power="paused",
-                        host=host,
-                        incarnation=_incarnation(model, host),
-                        uuid=config.uuid or uuid(ids),
-                        config=config,
-                        ports=ports_of(record, vlans, config.networks, instance, ids),
-                        plan=plan.plan,
-                        request=plan.request,
-                        files=entry.files,
-                        by=entry.by,
-                    )
-                )
+            if host:
+                found[host].append(_Place(number, names[index] if names else f"vm-{number}", entry))
             number += 1
-            if len(batch) == SLICE:
-                yield batch, number - plan.first_id
-                batch = []
-    if batch:
-        yield batch, number - plan.first_id
+    return found
 
 
 def _incarnation(model: Model, host: str) -> str:

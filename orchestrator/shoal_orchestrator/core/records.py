@@ -131,8 +131,9 @@ PlanState = Literal["dry-run", "running", "completed"]
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The head of a plan (chunk 0): which queue entries it places, and how far it has come.
 
-    `first_id` is the id of its first VM, given when it is applied. `published` of its VMs have been launched, or passed
-    over: they are not launched by it again. `started` and `ended` are for people.
+    `first_id` is the id of its first VM, given when it is applied. It launches host by host, in the order of names: all
+    VMs of hosts before `reached`, and the first `published` of that host, have been launched or passed over, and are not
+    launched by it again. `started` and `ended` are for people.
     """
 
     namespace: str
@@ -142,6 +143,7 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entries: tuple[int, ...] = ()
     chunks: int = 0
     first_id: int = 0
+    reached: str = ""
     published: int = 0
     started: str = ""
     ended: str = ""

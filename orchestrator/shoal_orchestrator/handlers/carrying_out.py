@@ -5,6 +5,7 @@ Refuses to know how the placement came about. A plan that was begun is finished,
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -94,11 +95,14 @@ async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, in
 async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
     entries = entries_of(leader, plan)
     hosts = placed_hosts(leader, plan, entries)
-    for records, published in launching.launches(leader.model, plan, entries, hosts, leader.ids):
-        plan = replace(plan, published=published)
-        changes = Changes()
-        changes.put(*records, plan)
-        await leader.commit(changes)
+    async with asyncio.TaskGroup() as storing:
+        for records, at in launching.launches(leader.model, plan, entries, hosts, leader.ids):
+            plan = replace(plan, reached=at.reached, published=at.published)
+            changes = Changes()
+            changes.put(*records, plan)
+            storing.create_task(leader.commit(changes), name="launches")
+            # The model has taken it in by then; the store works on it while the next slice is made.
+            await asyncio.sleep(0)
     changes = Changes()
     changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
     await leader.commit(changes)

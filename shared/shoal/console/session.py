@@ -18,7 +18,7 @@ from shoal.console.modifiers import Settings, choose_columns, filter_rows
 from shoal.console.peer import PEER_COMMANDS, NotSupported, WithoutEffect
 from shoal.console.steps import outcomes_of, step_of
 from shoal.console.tables import View
-from shoal.errors import InvalidRequest, ShoalError
+from shoal.errors import InvalidRequest, OtherVersion, ShoalError
 from shoal.grammar import Grammar, Match, join, split
 from shoal.messages.base import Failure, Reply, Request, Table
 from shoal.messages.config import ConfigStep, Configured, ConfigureSteps
@@ -147,6 +147,8 @@ class Session:
         request = ConfigureSteps(steps=tuple(steps), strict=strict)
         try:
             reply = await self._call(self.namespace, request)
+        except OtherVersion:
+            return [await self.run(line) for line in lines[: 1 if strict else None]]
         except ShoalError as error:
             outcomes: Sequence[Outcome] = [failed(error)] * (1 if strict else len(steps))
         else:
