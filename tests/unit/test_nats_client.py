@@ -1,12 +1,15 @@
-"""The short way through headers finds what nats-py's own finds."""
+"""The short way through headers finds what nats-py's own finds; a wait that is cancelled ends."""
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from shoal.bus.nats_client import QuickClient
+from shoal.bus.nats_client import QuickClient, cancellable
 
 RECORD = (
     b"Nats-Stream: SHOAL_STATE\r\nNats-Subject: shoal.launch.mm1.red.vm1\r\nNats-Sequence: 7\r\n"
@@ -33,3 +36,39 @@ def test_it_agrees_with_nats_py(lines: list[bytes]) -> None:
 def test_nats_py_still_asks_for_it() -> None:
     """A nats-py that calls it by another name would silently be slow again."""
     assert "_parse_header_lines" in Client._process_headers.__code__.co_names
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
+    """`asyncio.wait_for` may return as if nothing had been; our waits do not."""
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        with cancellable():
+            await asyncio.wait_for(answer, 60)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    answer.set_result(None)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_was_cancelled_before_is_no_cancellation() -> None:
+    """A task that ends its work after it was cancelled may still wait."""
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            with cancellable():
+                await asyncio.sleep(0)
+            ended.set()
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

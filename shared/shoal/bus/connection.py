@@ -84,6 +84,10 @@ class NatsBus:
                 f"no NATS server at {self.server} ({_told(reason)}); start a cluster with `shoal up`, "
                 "or name the server with --server or NATS_URL"
             ) from error
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await self.client.close()
+            raise
 
     async def _failed(self, error: Exception) -> None:
         self._last_error = error
