@@ -170,7 +170,14 @@ class Orchestrator:
         start(backlog.run(), "backlog")
         api = Api(self._bus, leader, COMMANDS, HANDLERS, backlog)
         service = serve(
-            self._bus, name="shoal", version=version(), description=DESCRIPTION, endpoints=api.endpoints()
+            self._bus,
+            name="shoal",
+            version=version(),
+            description=DESCRIPTION,
+            # A leader that is paused or cut off stays subscribed: in one group with it, its successor would hear of some
+            # requests only. In groups of their own both hear of all, and only one has the fence.
+            queue=f"shoal-{store.fence.epoch}",
+            endpoints=api.endpoints(),
         )
         await ending.enter_async_context(service)
         LOG.info("leading", epoch=store.fence.epoch, head=leader.cluster.head)

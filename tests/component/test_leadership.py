@@ -8,6 +8,7 @@ import pytest
 from tests.waiting import eventually
 
 import shoal
+from shoal.messages.vms import ListVMs
 from shoal.testing import cluster
 
 # leases run out and hosts are lost in real time, and a busy machine adds to it
@@ -66,6 +67,8 @@ async def test_a_paused_leader_is_replaced_and_steps_down_when_it_wakes():
             assert "silent for 15 s" in running.log(second)
             await launching
             await ns.kill("before")
+            for _ in range(10):  # the stopped one is subscribed still, and must not be the only one to hear
+                await client.call(ListVMs(), namespace="red", timeout_s=4.5)
         finally:
             os.kill(running.pid(first), signal.SIGCONT)
 

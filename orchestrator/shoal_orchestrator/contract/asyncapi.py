@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from shoal import subjects
-from shoal.bus.micro import QUEUE
 from shoal.messages.base import Failure, Progress, Request
 from shoal.messages.catalogue import COMMANDS
 from shoal.messages.events import EVENTS, Event
@@ -106,7 +105,6 @@ class _Document:
             "channel": {"$ref": f"#/channels/{name}"},
             "summary": first_line(command),
             "messages": [{"$ref": f"#/channels/{name}/messages/{command.__name__}"}],
-            "bindings": {"nats": {"queue": QUEUE}},
             "reply": self._back(*(kind.__name__ for kind in back)),
         }
 
@@ -130,7 +128,6 @@ class _Document:
             "channel": {"$ref": "#/channels/console"},
             "summary": summary,
             "messages": [{"$ref": "#/channels/console/messages/ConsoleLine"}],
-            "bindings": {"nats": {"queue": QUEUE}},
             "reply": self._back("ConsoleText"),
         }
 

@@ -18,8 +18,6 @@ from nats.micro.service import EndpointConfig, Service
 from shoal.bus.connection import NatsBus
 from shoal.bus.protocol import Bus, Message
 
-QUEUE = "shoal"
-
 
 class Endpoint(NamedTuple):
     """A name for people, a subject (wildcards allowed), what it is for, and who gets its messages."""
@@ -32,20 +30,23 @@ class Endpoint(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def serve(
-    bus: Bus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
+    bus: Bus, *, name: str, version: str, description: str, queue: str, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
-    """Answer on these endpoints until the context is left. A bus that is not NATS has no services, but the same queue."""
+    """Answer on these endpoints until the context is left, as members of the queue group `queue`.
+
+    A bus that is not NATS has no services, but the same queue groups.
+    """
     if not isinstance(bus, NatsBus):
         async with contextlib.AsyncExitStack() as ending:
             for endpoint in endpoints:
                 ending.push_async_callback(
-                    (await bus.subscribe(endpoint.subject, endpoint.handler, queue=QUEUE)).stop
+                    (await bus.subscribe(endpoint.subject, endpoint.handler, queue=queue)).stop
                 )
             await bus.settle()
             yield
         return
     service: Service = await nats.micro.add_service(
-        bus.client, name=name, version=version, description=description, queue_group=QUEUE
+        bus.client, name=name, version=version, description=description, queue_group=queue
     )
     try:
         for endpoint in endpoints:
