@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -31,6 +32,7 @@ from shoal_orchestrator import measures
 from shoal_orchestrator.core.backwards import went_backwards
 from shoal_orchestrator.core.observed import HostState, SeenHost, carried_out
 from shoal_orchestrator.desired_counts import DesiredCounts
+from shoal_orchestrator.news import ANYWHERE, News
 from shoal_orchestrator.store import Store
 from shoal_orchestrator.vm_counts import VMCounts
 
@@ -62,8 +64,7 @@ class HostInventory:
         #: told of each host of which captures wait to be collected, with every heartbeat
         self.capture_listeners: list[Callable[[str], None]] = []
         self._doubting = False
-        # in the order of waiting, so that who is woken first is no matter of addresses
-        self._news: dict[asyncio.Event, None] = {}
+        self._news = News()
 
     # --- what is known -----------------------------------------------------------------------------------
 
@@ -109,45 +110,46 @@ class HostInventory:
 
     async def wait_for(self, done: Callable[[], bool]) -> None:
         """Wait until `done()` is true; it is asked again after every report, state change of a host, and commit."""
-        news = asyncio.Event()
-        self._news[news] = None
-        try:
-            while not done():
-                news.clear()
-                await news.wait()
-        finally:
-            self._news.pop(news, None)
+        await self._news.wait(lambda _: done())
 
     async def carried_out(self, records: Iterable[LaunchRecord], progress: Callable[[int], None]) -> None:
         """Wait until each VM's host has carried out its record or a later one, or is not alive any more."""
-        model = self._store.model
-        open_: dict[str, LaunchRecord] = {record.instance: record for record in records}
-        total = len(open_)
+        open_: defaultdict[str, dict[str, LaunchRecord]] = defaultdict(dict)
+        for record in records:
+            open_[record.host][record.instance] = record
+        finished = 0
 
-        def done() -> bool:
-            for instance, record in list(open_.items()):
-                current = model.instances.get(instance)
-                if (
-                    current is None
-                    or carried_out(record, self.status(record))
-                    or self.state(record.host) in ("lost", "suspect")
-                    or self._set_up_anew(record)
-                ):
-                    del open_[instance]
-            progress(total - len(open_))
+        def done(hosts: AbstractSet[str]) -> bool:
+            nonlocal finished
+            for host in list(open_) if ANYWHERE in hosts else hosts & open_.keys():
+                ended = [record for record in open_[host].values() if self._is_over(record)]
+                for record in ended:
+                    del open_[host][record.instance]
+                finished += len(ended)
+                if not open_[host]:
+                    del open_[host]
+            progress(finished)
             return not open_
 
-        await self.wait_for(done)
+        await self._news.wait(done)
+
+    def _is_over(self, record: LaunchRecord) -> bool:
+        """Whether nothing more is to be waited for of a record."""
+        return (
+            record.instance not in self._store.model.instances
+            or carried_out(record, self.status(record))
+            or self.state(record.host) in ("lost", "suspect")
+            or self._set_up_anew(record)
+        )
 
     def _set_up_anew(self, record: LaunchRecord) -> bool:
         """Whether the record is for an earlier incarnation of its host: nobody will carry it out."""
         host = self._store.model.hosts.get(record.host)
         return host is not None and host.incarnation != record.incarnation
 
-    def tell(self) -> None:
-        """Something has changed, here or in the model: whoever waits looks again."""
-        for news in self._news:
-            news.set()
+    def tell(self, host: str = ANYWHERE) -> None:
+        """Something has changed, on a host or in the model: whoever waits looks again."""
+        self._news.tell(host)
 
     # --- what arrives ------------------------------------------------------------------------------------
 
@@ -271,7 +273,7 @@ class HostInventory:
                 tap_listener(host, tap)
         for segment in report.segments:
             (seen.segments.add if segment.present else seen.segments.discard)(segment.vni)
-        self.tell()
+        self.tell(host)
 
     # --- inventories -------------------------------------------------------------------------------------
 
@@ -322,4 +324,4 @@ class HostInventory:
         LOG.info("host-state", host=host, before=before, now=state)
         for listener in self.host_listeners:
             listener(host, before, state)
-        self.tell()
+        self.tell(host)
