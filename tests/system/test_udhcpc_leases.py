@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ import pytest
 from tests.system.network_rig import ip
 from tests.waiting import wait_until
 
+from shoal_worker.lab.census import alive, parent_of
 from shoal_worker.lab.layout import enter
+from shoal_worker.udhcpc_leases import UdhcpcLeases
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
@@ -73,7 +76,7 @@ def ensure(netns: str, folder: Path, *taps: str) -> tuple[str, str]:
 
 
 def clients(folder: Path) -> list[int]:
-    """The processes that are clients of that folder."""
+    """The processes that are clients of that folder; those that one has just forked, to run its script, are none."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -82,7 +85,7 @@ def clients(folder: Path) -> list[int]:
             continue
         if b"udhcpc" in words and any(word.startswith(os.fsencode(f"{folder}/")) for word in words):
             found.append(int(path.parent.name))
-    return found
+    return [pid for pid in found if parent_of(pid) not in found]
 
 
 def test_life_of_a_lease(place: tuple[str, Path]) -> None:
@@ -128,3 +131,23 @@ def test_a_client_that_was_killed_is_started_again(place: tuple[str, Path]) -> N
     assert again != killed
     wait_until(lambda: "10.9.0.50/24" in ip("address", "show", "dev", "tap0", netns=netns), "the address")
     assert clients(folder) == [again]
+
+
+async def test_a_client_that_is_about_to_run_its_script_is_one(tmp_path: Path) -> None:
+    """Between fork and exec a client is two processes with the same arguments: none of them is ended as a second one."""
+    (tmp_path / "udhcpc").write_text(
+        "import os, time; os.fork(); print(os.getpid(), flush=True); time.sleep(600)"
+    )
+    argv = ["busybox", "udhcpc", "-i", "tap0", "-s", str(tmp_path / "dhcp" / "udhcpc.sh")]
+    with subprocess.Popen(
+        argv, executable=sys.executable, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as client:
+        assert client.stdout is not None
+        both = [int(client.stdout.readline()) for _ in range(2)]
+        try:
+            await UdhcpcLeases(tmp_path / "dhcp").ensure(frozenset({"tap0"}))
+            assert [alive(pid) for pid in both] == [True, True]
+            assert clients(tmp_path / "dhcp") == [client.pid]
+        finally:
+            for pid in both:
+                os.kill(pid, signal.SIGKILL)

@@ -15,7 +15,7 @@ from collections import defaultdict
 from importlib import resources
 from pathlib import Path
 
-from shoal_worker.lab.census import command_of, pids
+from shoal_worker.lab.census import command_of, parent_of, pids
 
 _BUSYBOX = "busybox"
 _SCRIPT = "udhcpc.sh"
@@ -92,14 +92,19 @@ class UdhcpcLeases:
         self._children.add(child)
 
     def _clients(self) -> dict[str, list[int]]:
-        """The clients that run, whoever has started them: tap → process numbers."""
+        """The clients that run, whoever has started them: tap → process numbers.
+
+        A client that is about to run its script is two processes for a moment, with the same arguments.
+        """
         script = str(self._folder / _SCRIPT)
         found: defaultdict[str, list[int]] = defaultdict(list)
         for pid in pids():
             words = command_of(pid)
             if words[1:3] == ("udhcpc", "-i") and script in words:
                 found[words[3]].append(pid)
-        return found
+        return {
+            tap: [pid for pid in clients if parent_of(pid) not in clients] for tap, clients in found.items()
+        }
 
     def _reap(self) -> None:
         for child in list(self._children):

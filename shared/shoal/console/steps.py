@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shoal.codec import error_of
 from shoal.console.answers import Outcome, failed
+from shoal.errors import error_class
 from shoal.messages.base import Request
 from shoal.messages.config import ClearConfig, ConfigStep, Configured, ConfigureVM
 
@@ -31,5 +31,6 @@ def outcomes_of(reply: Configured) -> Sequence[Outcome]:
     """What each change that was looked at led to, as if its line had been sent by itself."""
     outcomes = [Outcome()] * reply.looked_at
     for one in reply.failed:
-        outcomes[one.step] = failed(error_of(one.failure))
+        failure = one.failure
+        outcomes[one.step] = failed(error_class(failure.kind)(failure.message, details=failure.details))
     return outcomes

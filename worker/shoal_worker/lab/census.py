@@ -67,16 +67,28 @@ def pids() -> list[int]:
 
 def alive(pid: int) -> bool:
     """Whether the process is there and not a zombie."""
-    try:
-        status = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def parent_of(pid: int) -> int:
+    """The process that started it, or that has taken it over; 0 when it has ended."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
 
 
 def command_of(pid: int) -> tuple[str, ...]:
     """The argument list of a process; empty if it is gone."""
     return tuple(word.decode(errors="surrogateescape") for word in _split(pid, "cmdline")[:-1])
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and what follows in proc(5)'s `stat`; empty if the process is gone."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    # the name before them may hold anything, parentheses too
+    return text.rpartition(")")[2].split()
 
 
 def _split(pid: int, file: str) -> list[bytes]:
