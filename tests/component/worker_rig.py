@@ -35,10 +35,11 @@ from shoal.messages.desired import (
     VMStatus,
 )
 from shoal_worker.journal import MemoryJournal
+from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.service import Host, Process, Worker
 from shoal_worker.simulated_access import SimulatedAccess
-from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 
 HOST = "mm1"

@@ -17,6 +17,7 @@ from shoal.bus.protocol import BlobStore
 from shoal_worker.file_cache import SimulatedCache
 from shoal_worker.hypervisor import Guest, GuestSpec, Hypervisor, HypervisorBusy, Survey
 from shoal_worker.journal import Entry, JournalError, MemoryJournal
+from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.network import GuestTap, HostTap, Links, NetworkError, Segment
 from shoal_worker.no_guests import NoGuests
@@ -24,7 +25,7 @@ from shoal_worker.packet_recorder import PacketRecorder
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.simulated_access import SimulatedAccess
-from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_images import SimulatedImages
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
 from shoal_worker.simulated_recorder import SimulatedRecorder

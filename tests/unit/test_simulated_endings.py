@@ -7,8 +7,9 @@ from tests.waiting import eventually
 
 from shoal.core.vmconfig import VMConfig
 from shoal_worker.hypervisor import Guest, GuestSpec
+from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.simulated_endings import ending_of
-from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from shoal.core.vmconfig import VMConfig
 from shoal.messages.desired import Load
 from shoal_worker.hypervisor import GuestSpec, Hypervisor, HypervisorError
-from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.kept_guests import SimulatedGuests
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 
 
 def spec(instance: str, name: str = "") -> GuestSpec:

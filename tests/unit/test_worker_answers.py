@@ -20,10 +20,11 @@ from shoal_worker.captures import Captures
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import SimulatedCache
 from shoal_worker.hypervisor import Guest
+from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.programs import NoPrograms
 from shoal_worker.simulated_access import SimulatedAccess
-from shoal_worker.simulated_hypervisor import SimulatedGuests, SimulatedHypervisor
+from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_recorder import SimulatedRecorder
 
 PNG = b"\x89PNG\r\n\x1a\n"

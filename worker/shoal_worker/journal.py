@@ -122,13 +122,19 @@ class MemoryJournal:
 
 
 class FileJournal(MemoryJournal):
-    """A journal in a directory: `incarnation`, `journal` and a lock, so that no two workers share it."""
+    """A journal in a directory: `incarnation`, `journal` and a lock, so that no two workers share it.
 
-    def __init__(self, directory: Path, new_incarnation: Callable[[], str]) -> None:
+    Many in one process may share a `thread`: an executor with one worker, which is theirs to keep.
+    """
+
+    def __init__(
+        self, directory: Path, new_incarnation: Callable[[], str], thread: ThreadPoolExecutor | None = None
+    ) -> None:
         super().__init__("")
         self._directory = directory
         self._new_incarnation = new_incarnation
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._shared = thread
+        self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._lock: IO[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._lines = 0
@@ -178,7 +184,8 @@ class FileJournal(MemoryJournal):
                 if file is not None:
                     file.close()
             self._log = self._lock = None
-            self._thread.shutdown(wait=False)
+            if self._shared is None:
+                self._thread.shutdown(wait=False)
 
     async def _run(self, call: Callable[..., None], *args: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

@@ -16,6 +16,7 @@ from shoal_worker.guest import image_in
 from shoal_worker.guest_access import GuestAccess
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.journal import FileJournal
+from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.machine import LinuxMachine, address_towards
 from shoal_worker.network import Network
 from shoal_worker.no_guests import NoGuests
@@ -25,7 +26,6 @@ from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.settings import Settings
 from shoal_worker.simulated_access import SimulatedAccess
-from shoal_worker.simulated_hypervisor import SimulatedGuests
 from shoal_worker.tcpdump_recorder import TcpdumpRecorder
 from shoal_worker.udhcpc_leases import UdhcpcLeases
 

@@ -109,7 +109,12 @@ PROGRAM = Program(
             environment="SHOAL_MAX_VMS",
             metavar="N",
         ),
-        Setting("simulate", "no guests and links but simulated ones; needs no root", "switch", default=False),
+        Setting(
+            "simulate",
+            "no guests and links but simulated ones; needs no root. Guests outlive the process only with --state",
+            "switch",
+            default=False,
+        ),
         Setting("hosts", "the hosts to simulate, a range such as 'mm[1-3]'", metavar="RANGE", shown="none"),
         Setting(
             "head",
@@ -124,7 +129,7 @@ PROGRAM = Program(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`files` is the head's files directory. `metrics` is where scrapes are answered; None: nowhere. `hosts` and `head` are those of a simulation. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
+    """`files` is the head's files directory. `metrics` is where scrapes are answered; None: nowhere. `hosts` and `head` are those of a simulation; with `keep` they are kept in `state`, as real ones are, and else in memory. Overcommit ratios of 0 and `max_vms` of -1 are no limit. An empty `underlay` is found out from the way to the server."""
 
     host: str
     state: Path
@@ -135,6 +140,7 @@ class Settings:
     hypervisor_uri: str = "qemu:///embed"
     creations: int = 3
     simulate: bool = False
+    keep: bool = False
     hosts: tuple[str, ...] = ()
     head: str = ""
     head_worker: bool = False
@@ -187,6 +193,7 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         hypervisor_uri=found.text("hypervisor-uri"),
         creations=found.integer("creations") or (16 if simulate else 3),
         simulate=simulate,
+        keep=simulate and found.path("state") is not None,
         hosts=hosts or ((host,) if simulate and not head else ()),
         head=head,
         head_worker=found.switch("head-worker"),

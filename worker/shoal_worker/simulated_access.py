@@ -19,7 +19,7 @@ from shoal.core.saved_machine import SavedMachine
 from shoal_worker.core.saved_state import state_head
 from shoal_worker.guest_access import Hotplugged, SavedGuest, Told
 from shoal_worker.hypervisor import Guest, GuestNic, HypervisorError
-from shoal_worker.simulated_hypervisor import SimulatedGuests
+from shoal_worker.kept_guests import SimulatedGuests
 
 _WIDTH, _HEIGHT = 720, 400
 

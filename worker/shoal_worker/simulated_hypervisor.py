@@ -1,22 +1,21 @@
-"""The hypervisor's twin in memory, for `shoal worker --simulate` and for tests: same Protocol, no threads, no files.
+"""The hypervisor's twin, for `shoal worker --simulate` and for tests: same Protocol, no threads.
 
-What outlives a worker is kept in a `SimulatedGuests`: give the same one to the next twin, and it adopts what runs.
-A guest whose kernel arguments say so ends by itself (`simulated_endings`). This module refuses to know libvirt.
+What outlives a worker is kept in a `SimulatedGuests` (see `kept_guests`): give the same one to the next twin, and it
+adopts what runs. A guest whose kernel arguments say so ends by itself (`simulated_endings`). This module refuses to know libvirt.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 
 import msgspec
 
 from shoal.core.saved_machine import differences
-from shoal.messages.desired import Load
 from shoal_worker.core.saved_state import read_state_head
 from shoal_worker.hypervisor import Facts, Guest, GuestSpec, GuestState, HypervisorError, Survey
-from shoal_worker.simulated_endings import Ending, ending_of
+from shoal_worker.kept_guests import SimulatedGuests
+from shoal_worker.simulated_endings import ending_of
 
 #: asked before each operation with its name (`create`, `resume`, …) and the guest's `namespace/name` (or nothing);
 #: a text makes the operation fail with it
@@ -26,22 +25,6 @@ Fail = Callable[[str, str], str]
 def never(operation: str, who: str) -> str:  # noqa: ARG001 - it is a Fail
     """Let everything succeed."""
     return ""
-
-
-class SimulatedGuests:
-    """Guests by instance, and the load of domains that are not ours; what outlives the worker."""
-
-    def __init__(self, *, foreign: Load | None = None) -> None:
-        self.guests: dict[str, Guest] = {}
-        self.alive: dict[str, str] = {}  # namespace/name → instance, for those that did not end
-        self.foreign = foreign or Load()
-        self.pids: Iterator[int] = count(1000)
-        #: how guests will end by themselves, by instance
-        self.endings: dict[str, Ending] = {}
-        #: all that a guest remembers: how often it was resumed
-        self.memory: dict[str, int] = {}
-        #: small files of the cluster that are here, by SHA-256: guests go on from states among them
-        self.content: dict[str, bytes] = {}
 
 
 class SimulatedHypervisor:
@@ -61,6 +44,7 @@ class SimulatedHypervisor:
     async def open(self) -> Facts:
         """Adopt what is kept."""
         await self._operate("open")
+        self.kept.open()
         for guest in self.kept.guests.values():
             self._wind(guest)
         return Facts(accelerator="simulated", version="simulated")
@@ -109,8 +93,7 @@ class SimulatedHypervisor:
 
     async def resume(self, instance: str) -> None:
         """Paused becomes running."""
-        if await self._turn("resume", instance, "paused", "running"):
-            self.kept.memory[instance] = self.kept.memory.get(instance, 0) + 1
+        await self._turn("resume", instance, "paused", "running")
 
     async def pause(self, instance: str) -> None:
         """Running becomes paused."""
@@ -126,6 +109,7 @@ class SimulatedHypervisor:
         if guest is not None:
             self._release(guest)
             self._note_change()
+            self.kept.note(instance)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` from the event loop after changes; many at once make one call."""
@@ -136,6 +120,7 @@ class SimulatedHypervisor:
         self._changed.clear()
         for instance in list(self._clocks):
             self._unwind(instance)
+        self.kept.close()
 
     def end(self, instance: str, reason: str = "") -> None:
         """Let a guest end by itself: `failed` with a reason, as if QEMU had died, or `shutoff` without one."""
@@ -163,13 +148,14 @@ class SimulatedHypervisor:
         if reason := self.fail(operation, who):
             raise HypervisorError(reason)
 
-    async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> bool:
+    async def _turn(self, operation: str, instance: str, before: GuestState, after: GuestState) -> None:
         await self._operate(operation, self._who(instance))
         guest = self.kept.guests.get(instance)
         if guest is None or guest.state != before:
-            return False
+            return
+        if after == "running":
+            self.kept.memory[instance] = self.kept.memory.get(instance, 0) + 1
         self._put(msgspec.structs.replace(guest, state=after))
-        return True
 
     def _who(self, instance: str) -> str:
         guest = self.kept.guests.get(instance)
@@ -183,6 +169,7 @@ class SimulatedHypervisor:
         else:
             self._release(guest)
         self._note_change()
+        self.kept.note(guest.instance)
 
     def _release(self, guest: Guest) -> None:
         who = f"{guest.namespace}/{guest.name}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shoal.errors import Unavailable
@@ -70,6 +71,12 @@ class NatsServer:
         self.url = wait_for_ports(self._folder, self._process, self._log)
         self._port = int(self.url.rpartition(":")[2])
 
+    @property
+    def pid(self) -> int:
+        """The process number, to send signals to."""
+        assert self._process is not None, "it was started"
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it as `kill -9` does."""
         if self._process is not None:
@@ -90,6 +97,31 @@ def running_nats_server(
             yield server
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def running_nats_servers(names: Sequence[str]) -> Iterator[list[NatsServer]]:
+    """Servers of these names that form one cluster, each with a store of its own; they are killed at the end.
+
+    They listen when this yields; that they have elected a leader is for their users to wait for.
+    """
+    ports = [_free_port() for _ in names]
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                running_nats_server(
+                    config=f'server_name: "{name}"\n'
+                    f'cluster {{ name: "testing", listen: "127.0.0.1:{port}", routes: [{routes}] }}'
+                )
+            )
+            for name, port in zip(names, ports, strict=True)
+        ]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from shoal.core.ranges import fold
+from shoal_worker.kept_guests import GUESTS
 from shoal_worker.lab import hosts
 from shoal_worker.lab.cluster import Cluster, Stopped, say, wait_for_hosts
 from shoal_worker.lab.guard import guarded
@@ -118,6 +119,8 @@ class _Lab:
         self._url = self._inner_url = await self._cluster.start_nats(servers)
         self._write()
         self._start_orchestrators()
+        for left in layout.simulated_state.glob(f"*/{GUESTS}"):
+            left.unlink()  # guests of a lab end with it, simulated ones as QEMUs
         processes.start(
             layout.simulated_workers(
                 self._url, self._settings.hosts, HEAD, head_worker=self._settings.head_worker

@@ -177,12 +177,17 @@ class Layout:
         )
         return self._process("worker", host, command)
 
+    @property
+    def simulated_state(self) -> Path:
+        """State of all simulated hosts: a folder for each, so that they outlive their process as real ones do."""
+        return self.state / "workers"
+
     def simulated_workers(self, url: str, hosts: Sequence[str], head: str, *, head_worker: bool) -> Process:
         """All hosts of a simulated cluster, in one process."""
         command = self._module(
             "shoal_worker",
             *("--simulate", "--server", url, "--hosts", fold(hosts), "--head", head),
-            *("--state", str(self.state / "workers")),
+            *("--state", str(self.simulated_state)),
             *(("--head-worker",) if head_worker else ()),
         )
         return self._process("worker", "simulated", command)
