@@ -50,6 +50,14 @@ def test_the_namespace_comes_from_the_option_then_the_environment() -> None:
     assert parse(SHOAL_NAMESPACE="b").namespace == "b"
 
 
+def test_a_variable_that_names_no_namespace_is_named() -> None:
+    """SHOAL_NAMESPACE is held to the rules of names too, but not where help is asked for."""
+    with pytest.raises(UsageError) as caught:
+        parse("vm", "info", SHOAL_NAMESPACE="a b")
+    assert caught.value.message.startswith("SHOAL_NAMESPACE: invalid namespace name, `a b` must match")
+    assert parse("--help", SHOAL_NAMESPACE="a b").help
+
+
 def test_the_file_speaks_where_option_and_environment_do_not() -> None:
     """[client] of the configuration file goes after both, and before the defaults; help asks no file."""
     named: list[str] = []
@@ -78,6 +86,10 @@ def test_the_file_speaks_where_option_and_environment_do_not() -> None:
     ("content", "message"),
     [
         ({"client": {"timeout": 0}}, "`timeout` in [client] of f.toml: expected seconds, more than 0"),
+        (
+            {"client": {"namespace": "a/b"}},
+            "`namespace` in [client] of f.toml: invalid namespace name, `a/b`",
+        ),
         ({"client": {"output": "xml"}}, "f.toml: `output` in [client]: expected one of table, json"),
         ({"client": {"namespaces": "red"}}, "f.toml: unknown setting `namespaces` in [client]: did you mean"),
     ],
@@ -111,6 +123,11 @@ def test_outputs(word: str, mode: str) -> None:
         (["--server"], "the option `--server` needs a value"),
         (["-e"], "the option `-e` needs a value"),
         (["-o", "xml"], "unknown output `xml`: expected one of table, json, csv, name"),
+        (["--namespace", "a b", "vm", "info"], "--namespace: invalid namespace name, `a b` must match"),
+        (["--namespace=a/b"], "--namespace: invalid namespace name, `a/b` must match"),
+        (["--namespace", ".."], "--namespace: invalid namespace name, `..` must not begin with `.`"),
+        (["--namespace", "a" * 80], f"--namespace: invalid namespace name, `{'a' * 80}` is longer than 63"),
+        (["--namespace", "all"], "--namespace: invalid namespace name, `all` is a reserved word"),
         (["--timeout", "soon"], "invalid timeout `soon`"),
         (["--timeout", "-1"], "invalid timeout `-1`"),
         (["--timeout", "nan"], "invalid timeout `nan`"),

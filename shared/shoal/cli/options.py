@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from shoal.cli.programs import PROGRAMS
 from shoal.console.tables import Mode
-from shoal.errors import UsageError
+from shoal.core.names import check_namespace
+from shoal.errors import InvalidRequest, UsageError
 from shoal.settings.declaring import SERVER, Program, Setting, Value
 from shoal.settings.file import VARIABLE, ConfigFile
 from shoal.settings.resolving import Found, resolve
@@ -133,12 +134,12 @@ def parse_options(
     if lines and left:
         raise UsageError("give either `-e '<command>'` or a command as words, not both")
     if any(name in given for name in PLAIN_OPTIONS):
-        # what a wrong file must not stand in the way of
-        find = _no_file
+        # what nothing that is wrong elsewhere must stand in the way of
+        find, environment = _no_file, {}
     found = resolve(PROGRAM, _flags(given), environment, find(given.get("--config", "")))
     return Options(
         server=found.text("server"),
-        namespace=found.text("namespace") or default_namespace,
+        namespace=_namespace(found) or default_namespace,
         output=_OUTPUTS[found.text("output")],
         timeout_s=_timeout(found),
         lines=tuple(lines),
@@ -166,6 +167,15 @@ def _flags(given: Mapping[str, str]) -> dict[str, Value]:
     if "--timeout" in given:
         flags["timeout"] = _seconds(given["--timeout"])
     return flags
+
+
+def _namespace(found: Found) -> str:
+    """The namespace that is named, if any. UsageError for what cannot be one: nothing is to be asked of it."""
+    name = found.text("namespace")
+    try:
+        return check_namespace(name) if name else ""
+    except InvalidRequest as error:
+        raise UsageError(f"{found.origin('namespace')}: {error.message}") from None
 
 
 def _timeout(found: Found) -> float | None:
