@@ -28,9 +28,8 @@ from shoal_orchestrator.leader import Call, Leader
 from shoal_orchestrator.telling import tell
 
 LOG = structlog.get_logger("shoal.api")
-#: how often a waiting caller hears that the request is alive
-PROGRESS_S = 1.0
-FIRST_PROGRESS_S = 0.5
+#: how often a waiting caller hears that the request is alive, and how far it has come: twice before a prompt shows it
+PROGRESS_S = 0.5
 MAX_CONSOLE_BYTES = 512 * 1024
 STATUS = "Shoal-Status"
 
@@ -124,9 +123,7 @@ class Api:
 
         task = asyncio.ensure_future(self.handle(namespace, request, progress))
         try:
-            pause = FIRST_PROGRESS_S
-            while not (await asyncio.wait((task,), timeout=pause))[0]:
-                pause = PROGRESS_S
+            while not (await asyncio.wait((task,), timeout=PROGRESS_S))[0]:
                 await self._bus.publish(
                     message.reply, codec.encode(latest[0], encoding), headers={STATUS: "progress"}
                 )

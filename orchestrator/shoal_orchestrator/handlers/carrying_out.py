@@ -93,6 +93,7 @@ async def run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, in
 
 
 async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, int, str], None]) -> Launched:
+    progress(0, plan.total, "launching")
     entries = entries_of(leader, plan)
     hosts = placed_hosts(leader, plan, entries)
     async with asyncio.TaskGroup() as storing:
