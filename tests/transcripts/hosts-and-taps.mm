@@ -25,7 +25,10 @@ tap create LAN name uplink
 tap create LAN name uplink
 tap create LAN bridge foo ip 10.0.0.254/24
 tap create LAN ip 10.0.0.254
+tap create LAN ip fd00::1 six
 tap create LAN ip nonsense
+tap create LAN ip 10.0.0.254/33
+tap create LAN ip 10.0.0
 tap create LAN on nobody
 tap create LAN dhcp
 tap create LAN bridge foo dhcp cam0 on mm2

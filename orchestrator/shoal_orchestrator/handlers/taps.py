@@ -64,8 +64,6 @@ def _address(text: str) -> str:
         raise InvalidRequest(
             f"invalid address `{text}`: expected ADDRESS/PREFIX, such as 10.0.0.254/24"
         ) from None
-    if "/" not in text:
-        raise InvalidRequest(f"the address `{text}` has no prefix length: write {text}/24, say")
     return str(found)
 
 
@@ -106,6 +104,11 @@ async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: C
         await remove_taps(leader, tap)
         raise Refused(f"cannot create tap `{name}` on {host}: {seen.reason}")
     notes: tuple[str, ...] = ()
+    if request.ip and "/" not in request.ip:
+        length = 64 if ":" in request.ip else 24
+        notes = (
+            f"nothing but the address itself is on the net {tap.ip}: write {request.ip}/{length} to reach others there",
+        )
     if tap.dhcp and not await _addressed(leader, tap, call):
         notes = (f"no DHCP server has answered in VLAN {request.vlan} so far; the tap goes on asking",)
     reply = Said(text=name, notes=notes)

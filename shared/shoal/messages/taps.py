@@ -53,7 +53,8 @@ class CreateTap(Request[Said], frozen=True, kw_only=True, omit_defaults=True):
 
     It is a network interface of that host's operating system, with the address that is given: programs there reach
     the VLAN's VMs through it, and are reached. In a lab that is in the network namespace of the host. With `dhcp` it
-    asks the VLAN's DHCP server for an address, and takes an address only: no route, no resolver.
+    asks the VLAN's DHCP server for an address, and takes an address only: no route, no resolver. An address without
+    a prefix length is alone on its net (/32), as in minimega: write 10.0.0.254/24 to reach others of that net.
 
     Example: tap create LAN bridge foo ip 10.0.0.254/24
     """
