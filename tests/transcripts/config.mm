@@ -26,6 +26,15 @@ vm config
 vm launch kvm b small
 vm launch kvm c nothing
 .columns name,vcpus,memory,vlan vm info
+vm config save
+vm config save a/b
+vm config save all
+vm config clone
+vm config restore small twice
+clear vm config nothing
+clear vm config memory key
+clear vm config s
+clear vm config tag nothing
 vm config nothing 5
 vm config s
 clear namespace all

@@ -58,6 +58,7 @@ shell cat /tmp/shoal-files-transcript/two
 # the content of a VM stays until the VM is forgotten
 file delete boot/kernel-1.0
 file delete boot
+file delete boot/*/*/*
 file delete boot/other/kernel
 file delete kernel
 file delete kernel

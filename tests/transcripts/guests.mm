@@ -10,6 +10,7 @@ vm qmp web1 '{ "execute": "query-status" }'
 vm start web1
 vm qmp web1 '{ "execute": "query-status" }'
 vm qmp web1 query-status
+vm qmp web1 {"execute":"query-status"}
 vm qmp web1 '["execute"]'
 vm qmp web9 '{ "execute": "query-status" }'
 vm qmp all '{ "execute": "query-status" }'

@@ -5,6 +5,7 @@ ns add-hosts mm[1-3]
 ns limit
 ns limit vcpus 3
 ns limit vms -2
+ns limit vcpus zzz
 ns limit vcpus
 vm launch kvm a[1-4]
 ns queueing true

@@ -12,6 +12,12 @@ vlans add C x
 vlans range
 vlans range 300 310
 vlans range 310 300
+vlans range 0 10
+vlans range 300 4097
+vlans range 4095 4096
+vlans range 4094 4096
+vlans range
+vlans range 300 310
 vlans range
 vm config net C
 vlans

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import eventually
 
 import shoal.client
 from shoal.cli import programs
@@ -368,3 +369,30 @@ def test_a_fault_of_the_program_is_one_line(
     monkeypatch.setenv("SHOAL_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["vm", "info"])
+
+
+async def test_giving_up_a_program_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when a program has ended, but what it started still has its output, gives it up and ends no prompt."""
+    spawned: list[asyncio.subprocess.Process] = []
+    spawn = asyncio.create_subprocess_exec
+
+    async def spying(*program: str, **how: Any) -> asyncio.subprocess.Process:
+        spawned.append(await spawn(*program, **how))
+        return spawned[0]
+
+    async def ended() -> bool:
+        return bool(spawned) and spawned[0].returncode is not None
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spying)
+    reading, writing = os.pipe()  # closed by the test: what reads it ends with the test
+    running = asyncio.ensure_future(
+        run_program(["sh", "-c", f"cat /proc/{os.getpid()}/fd/{reading} & exit 0"])
+    )
+    try:
+        await eventually(ended, "the program has ended")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    finally:
+        os.close(writing)
+        os.close(reading)

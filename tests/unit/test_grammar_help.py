@@ -63,6 +63,26 @@ def test_no_help_for_a_slip_of_the_pen() -> None:
     assert "  vm launch kvm <names> [config]" in caught.value.details
 
 
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        (".csv true zzz", ".csv [true,false] (command)"),
+        ("namespace 7 zzz", "namespace <name> (command)"),
+        ("namespace 7 vm lunch kvm a", "vm launch kvm <names> [config]"),
+    ],
+)
+def test_the_nearest_command_of_a_nested_one(line: str, near: str) -> None:
+    """What is near is looked for in the nested command; where nothing is, what is around it is shown."""
+    assert near in GRAMMAR.nearest(line.split())
+
+
+def test_the_nearest_commands_example_shows_the_quotes() -> None:
+    """Words that one command alone is near to are answered with its example: there the quotes stand right."""
+    with pytest.raises(UsageError) as caught:
+        GRAMMAR.match(["vm", "qmp", "web1", "{execute:", "query-status}"])
+    assert """for example: vm qmp web1 '{"execute": "query-status"}'""" in caught.value.details
+
+
 @pytest.mark.parametrize("line", ["vm config networks", "vm config net lan,100", "vm conf append"])
 def test_help_of_a_whole_line_is_that_of_its_command(line: str) -> None:
     """The words after `help` may be a line as it would be typed, with values: the help is its command's."""

@@ -161,14 +161,14 @@ async def test_aliases(session: Session) -> None:
         ".alias",
         "vmr",
         ".unalias vmr",
-        ".unalias vmr",
         ".alias",
     )
     assert printed[0] == ""
     assert printed[2] == "alias | expansion\nvmr   | .column name .filter state=running vm info"
     assert printed[3] == "name\nbar\nfoo2"
-    assert printed[6] == ""
+    assert printed[5] == ""
     assert await error(session, "vmr") == "invalid command: `vmr`"
+    assert await error(session, ".unalias vmr") == "no such alias: `vmr`; `.alias` lists them"
 
 
 async def test_an_alias_keeps_its_quotes(session: Session) -> None:

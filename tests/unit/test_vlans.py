@@ -83,6 +83,11 @@ def test_the_default_namespaces_range_is_the_pool() -> None:
         ("10", "5", "expected min > max"),
         ("0", "5", "invalid VLAN range"),
         ("10", "5000", "invalid VLAN range"),
+        (
+            "4095",
+            "4096",
+            "expected min from 1 to 4094 and max, which is the first one not in the range, up to 4096",
+        ),
     ],
 )
 def test_bad_ranges_are_refused(low: str, high: str, message: str) -> None:

@@ -37,7 +37,12 @@ def test_fields_are_found_by_unambiguous_prefixes(word: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("co", "ambiguous field `co`: it may be"), ("nope", "unknown field"), ("", "unknown")],
+    [
+        ("co", "ambiguous field `co`: it may be"),
+        ("nope", "unknown field"),
+        ("", "unknown"),
+        ("save", "expected `vm config save <name>`"),
+    ],
 )
 def test_ambiguous_and_unknown_fields_are_usage_errors(word: str, message: str) -> None:
     """A word that is no field says what it could be."""

@@ -44,14 +44,18 @@ def _row(record: FileRecord) -> FileRow:
     return FileRow(name=record.name, size=record.size, digest=record.digest, added=record.added)
 
 
-def file_named(files: dict[str, FileRecord], name: str) -> FileRecord:
-    """The file of that name. Raises NotFound, or InvalidRequest for a directory."""
+def file_named(files: dict[str, FileRecord], name: str, *, several: bool = False) -> FileRecord:
+    """The file of that name. Raises NotFound, or InvalidRequest for a directory.
+
+    With `several` the error says what means all files in it.
+    """
     name = check_file(name.removeprefix(PREFIX))
     record = files.get(name)
     if record is not None:
         return record
     if any(other.startswith(f"{name}/") for other in files):
-        raise InvalidRequest(f"`{name}` is a directory of the cluster's files: name a file in it")
+        instead = f", or `{name}/*` for all that is in it" if several else ""
+        raise InvalidRequest(f"`{name}` is a directory of the cluster's files: name a file in it{instead}")
     raise NotFound(f"no such file in the cluster: `{name}`; `file list` shows what there is")
 
 

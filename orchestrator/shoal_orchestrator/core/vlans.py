@@ -103,9 +103,10 @@ def set_range(vlans: VLANs, namespace: str, low: str, high: str) -> VLANs:
     first, end = int(low), int(high)
     if end <= first:
         raise InvalidRequest("expected min > max")
-    if first < FIRST_VLAN or end > DEFAULT_RANGE[1]:
+    if not FIRST_VLAN <= first <= LAST_VLAN or end > DEFAULT_RANGE[1]:
         raise InvalidRequest(
-            f"invalid VLAN range `{low}` to `{high}`: expected 1 <= min < max <= {DEFAULT_RANGE[1]}"
+            f"invalid VLAN range `{low}` to `{high}`: expected min from {FIRST_VLAN} to {LAST_VLAN} and max, which is "
+            f"the first one not in the range, up to {DEFAULT_RANGE[1]}"
         )
     return _with(vlans, namespace, range=(first, end))
 

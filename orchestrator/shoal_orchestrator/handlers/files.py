@@ -70,7 +70,9 @@ async def delete_file(leader: Leader, _: str, request: DeleteFile, call: Call) -
     """Forget a name, or all that a pattern means, and the content that no VM has."""
     files = leader.model.files
     several = is_pattern(request.name)
-    records = files_matching(files, request.name) if several else [file_named(files, request.name)]
+    records = (
+        files_matching(files, request.name) if several else [file_named(files, request.name, several=True)]
+    )
     changes = Changes()
     changes.delete(*records)
     notes = [f"deleted {len(records)} file{'s' * (len(records) > 1)}"] if several else []

@@ -22,6 +22,8 @@ from shoal_orchestrator.leader import Call, Leader
 #: the states in which a VM has a guest
 PRESENT_STATES = ("BUILDING", "RUNNING", "PAUSED")
 _LONGEST_SAMPLE_S = 3600
+#: the language takes quotes away, so that JSON has to stand in quotes of another kind
+_QUOTED = """expected JSON in single quotes, such as '{"execute": "query-status"}'"""
 
 
 def failure_of(record: LaunchRecord, error: ShoalError, *, alone: bool) -> Failure:
@@ -62,9 +64,9 @@ async def ask_qemu(leader: Leader, namespace: str, request: AskQEMU, call: Call)
     try:
         command = json.loads(request.command)
     except ValueError as error:
-        raise InvalidRequest(f"invalid JSON: {error}") from error
+        raise InvalidRequest(f"invalid JSON: {error}; {_QUOTED}") from error
     if not isinstance(command, dict) or "execute" not in command:
-        raise InvalidRequest("""invalid QMP command: expected JSON such as '{"execute": "query-status"}'""")
+        raise InvalidRequest(f"invalid QMP command: {_QUOTED}")
     record = one_guest(leader, namespace, request.vm)
     await call.once(f"ask the VM again with `vm qmp {request.vm} …`")
     question = RunQMP(instance=record.instance, command=json.dumps(command))

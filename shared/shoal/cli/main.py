@@ -7,7 +7,9 @@ and `shoal -e version` never see NATS, structlog, rich or prompt-toolkit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -180,7 +182,11 @@ async def run_program(program: Sequence[str]) -> str:
     try:
         out, err = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        # Ctrl-C at a terminal ends the program too: process.kill() would look first whether it has ended, and take its
+        # exit status away from the loop, which then complains
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         await process.wait()
         raise
     text = "\n".join(part for part in (_decoded(out), _decoded(err)) if part)

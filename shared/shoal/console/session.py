@@ -18,7 +18,7 @@ from shoal.console.modifiers import Settings, choose_columns, filter_rows
 from shoal.console.peer import PEER_COMMANDS, NotSupported, WithoutEffect
 from shoal.console.steps import outcomes_of, step_of
 from shoal.console.tables import View
-from shoal.errors import InvalidRequest, OtherVersion, ShoalError
+from shoal.errors import InvalidRequest, NotFound, OtherVersion, ShoalError
 from shoal.grammar import Grammar, Match, join, split
 from shoal.messages.base import Failure, Reply, Request, Table
 from shoal.messages.config import ConfigStep, Configured, ConfigureSteps
@@ -285,8 +285,8 @@ class Session:
         self._refuse_to_keep(".alias", "")
         if isinstance(request, local.Alias):
             self.aliases.define(request.alias)
-        else:
-            self.aliases.words.pop(request.alias, None)
+        elif self.aliases.words.pop(request.alias, None) is None:
+            raise NotFound(f"no such alias: `{request.alias}`; `.alias` lists them")
         return ""
 
     def _refuse_to_keep(self, what: str, instead: str) -> None:

@@ -148,6 +148,8 @@ FIELDS: tuple[Field, ...] = (
 )
 
 _DEFAULTS = VMConfig()
+#: commands that begin as a field's does, and come here when their own words do not fit
+_COMMANDS = {"save": "<name>", "restore": "[name]", "clone": "<vm>"}
 
 
 def resolve_field(word: str) -> Field:
@@ -166,6 +168,8 @@ def resolve_field(word: str) -> Field:
     if matches:
         names = ", ".join(sorted(field.name for field in matches))
         raise UsageError(f"ambiguous field `{word}`: it may be {names}")
+    if word in _COMMANDS:
+        raise UsageError(f"`vm config {word}` is no field: expected `vm config {word} {_COMMANDS[word]}`")
     raise UsageError(f"unknown field of vm config: `{word}`; see `help vm config`")
 
 

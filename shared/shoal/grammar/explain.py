@@ -119,13 +119,23 @@ def _reads(pattern: Pattern, words: Sequence[str]) -> bool:
     return count == len(words) and trace[0].rank != VALUE
 
 
-def way_on(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...]:
-    """What to tell someone whose `words` are no command: the nearest ones, and what to ask `help` for."""
-    found = nearest(patterns, words)
+def way_on(commands: Commands, words: Sequence[str]) -> tuple[str, ...]:
+    """What to tell someone whose `words` are no command: the nearest ones, and what to ask `help` for.
+
+    Where they are all of one command, its example too: it shows where quotes belong.
+    """
+    found = nearest([pattern for patterns in commands.values() for pattern in patterns], words)
     if not found:
         return ("`help` lists the commands",)
-    topic = " ".join(["help", *_shared([pattern for pattern in patterns if pattern.syntax in found])])
-    return ("the nearest commands:", *(f"  {syntax}" for syntax in found), f"`{topic}` tells more")
+    near = {
+        command: [pattern for pattern in patterns if pattern.syntax in found]
+        for command, patterns in commands.items()
+    }
+    near = {command: patterns for command, patterns in near.items() if patterns}
+    examples = [help_of(command).example for command in near]
+    shown = [f"for example: {examples[0]}"] if len(examples) == 1 and examples[0] else []
+    topic = " ".join(["help", *_shared([pattern for patterns in near.values() for pattern in patterns])])
+    return ("the nearest commands:", *(f"  {syntax}" for syntax in found), *shown, f"`{topic}` tells more")
 
 
 def nearest(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...]:
@@ -136,7 +146,9 @@ def nearest(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...
     for pattern in patterns:
         count, following, trace = reach(pattern, words)
         if 0 < count < len(words) and Nested() in following:
-            return nearest(patterns, words[count:])
+            inner = nearest(patterns, words[count:])
+            if inner:
+                return inner
         if count and trace[0].rank != VALUE:
             wrong = words[count] if count < len(words) else ""
             scored.append((count, _likeness(wrong, following), pattern))

@@ -134,7 +134,7 @@ class Grammar:
         return explain.nearest([spelling.pattern for spelling in self.spellings], words)
 
     def _way_on(self, words: Sequence[str]) -> tuple[str, ...]:
-        return explain.way_on([spelling.pattern for spelling in self.spellings], words)
+        return explain.way_on(self._by_command(self.spellings), words)
 
     def complete(
         self, words_before: Sequence[str], partial: str, values: Callable[[str], Iterable[str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -185,6 +185,11 @@ class Limits(Reply, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+_Limit = Annotated[
+    int, msgspec.Meta(extra={"error": "invalid limit `{word}`: expected an integer, -1 for none"})
+]
+
+
 class SetLimit(Request[Limits], frozen=True, kw_only=True, omit_defaults=True):
     """Show or set what the namespace's VMs together may be promised: vcpus, memory (MiB) or vms; -1 is no limit.
 
@@ -203,7 +208,7 @@ class SetLimit(Request[Limits], frozen=True, kw_only=True, omit_defaults=True):
     reply: ClassVar[type[Reply]] = Limits
 
     resource: str = ""
-    most: int | None = None
+    most: _Limit | None = None
 
 
 class ExplainedHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
