@@ -31,7 +31,7 @@ class Published:
 
 async def test_count_is_told_before_anything_is_stored(monkeypatch):
     """The first word of a plan that is carried out is its count, however long the store and the hosts take."""
-    told = []
+    told: list[tuple[int, int, str]] = []
 
     async def stores(_):
         assert told == [(0, 8000, "launching")]
