@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.system import capture_checks, lab_rig
+from tests.system import capture_checks, guest_checks, lab_rig
 from tests.system.lab_rig import Lab
 from tests.waiting import eventually
 
@@ -83,7 +83,7 @@ async def laboratory(tmp_path_factory):
             process.wait(10)
 
 
-def config(image, namespace, name, address):
+def config(image, namespace, name, address, cdrom):
     return VMConfig(
         kernel=str(image.kernel),
         initrd=str(image.initrd),
@@ -91,6 +91,7 @@ def config(image, namespace, name, address):
         serial_ports=1,
         networks=(NetSpec(vlan="100", bridge="lan", driver=NIC_DRIVER),),
         append=command_line(f"{namespace}/{name}", f"{address}/24"),
+        cdrom=cdrom,
     )
 
 
@@ -114,13 +115,13 @@ async def reaches(lab, row, address, identity):
     return answer == identity
 
 
-async def fill(client, image, name, addresses):
+async def fill(client, image, name, addresses, cdrom=""):
     """A namespace with a private bridge and a running guest on each host, with the given addresses."""
     ns = client.namespace(name)
     await ns.create()
     await ns.call(AddBridge(bridge="lan"))
     for number, address in enumerate(addresses, 1):
-        await ns.launch(f"vm{number}", config(image, name, f"vm{number}", address))
+        await ns.launch(f"vm{number}", config(image, name, f"vm{number}", address, cdrom))
     await ns.start("all")
     return ns
 
@@ -128,7 +129,8 @@ async def fill(client, image, name, addresses):
 async def test_the_main_job(guest_image, tmp_path_factory):
     """Isolation and reach across hosts, a worker killed and started again, and a namespace cleared: all in one lab."""
     async with laboratory(tmp_path_factory) as (lab, client):
-        red = await fill(client, guest_image, "red", SHARED)
+        await guest_checks.put_media(client, lab.state.parent)
+        red = await fill(client, guest_image, "red", SHARED, guest_checks.FIRST)
         blue = await fill(client, guest_image, "blue", (*SHARED[:1], "10.0.0.3"))
         reds, blues = await red.vms(), await blue.vms()
         assert {row.host for row in reds} == {row.host for row in blues} == {"mm1", "mm2"}
@@ -141,6 +143,8 @@ async def test_the_main_job(guest_image, tmp_path_factory):
         await check_error(red, guest_image)
         await check_tap(lab, red, reds)
         await capture_checks.end(lab, client, red, reds, blues, lab.state.parent)
+        await guest_checks.check_guest(lab, client, red, reds[0])
+        await guest_checks.check_transcript(lab)
         await check_rewire(lab, red, reds)
         await capture_checks.until_the_end(lab, red, reds)
         await check_clear(lab, client, red, blues)
