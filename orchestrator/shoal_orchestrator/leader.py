@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import structlog
 from shoal.core.ids import Ids
 from shoal.errors import NotFound, Unavailable
 from shoal.messages.base import Reply
+from shoal.messages.doctor import Finding
 from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.model import Model
@@ -35,6 +36,13 @@ OUTCOMES = 10_000
 MAX_OUTCOME = 400 * 1024
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+#: looks at the streams on the server, and says what is wrong with them
+CheckStore = Callable[[], Awaitable[tuple[Finding, ...]]]
+
+
+async def unchecked() -> tuple[Finding, ...]:
+    """Where there are no streams to look at."""
+    return ()
 
 
 class Leader:
@@ -51,8 +59,10 @@ class Leader:
         ids: Ids,
         spawn: Spawn,
         metrics: Metrics = NOBODY,
+        check_store: CheckStore = unchecked,
     ) -> None:
         self.store = store
+        self.check_store = check_store
         self.metrics = metrics
         self.shelf = shelf
         self.workers = workers

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
 
 from shoal.bus.micro import serve
 from shoal.bus.protocol import BlobStore, Bus, StateStream
+from shoal.bus.store_check import check_store
 from shoal.core.ids import Ids
 from shoal.errors import ShoalError
 from shoal.messages.catalogue import COMMANDS
@@ -150,6 +152,7 @@ class Orchestrator:
             ids=self._ids,
             spawn=spawn,
             metrics=self._metrics,
+            check_store=partial(check_store, self._bus),
         )
         ending.enter_context(self._metrics.reading(readings_of(leader)))
         self.leader = leader

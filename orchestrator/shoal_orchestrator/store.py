@@ -68,6 +68,8 @@ class Store:
         self.last_sequence = 0
         #: why nothing is changed any more, as a person reads it; empty as long as all is well
         self.frozen = ""
+        #: subjects of records that could not be read, and are kept
+        self.unreadable: list[str] = []
         self._metrics = metrics
         self.model = Model()
         self.tombstones = Tombstones(stream, self.model)
@@ -129,11 +131,13 @@ class Store:
         kind = record_kind(stored.subject)
         if kind is None:
             LOG.warning("record-of-unknown-kind-kept", subject=stored.subject)
+            self.unreadable.append(stored.subject)
             return
         try:
             record = codec.decode(stored.body, kind)
         except InvalidRequest as error:
             LOG.error("record-unreadable-kept", subject=stored.subject, error=error.message)  # noqa: TRY400
+            self.unreadable.append(stored.subject)
             return
         self.model.apply(stored.subject, record)
         self.model.sequences[stored.subject] = stored.sequence

@@ -36,7 +36,7 @@ function __shoal_words
         if string match -q -- '-*' "$current"
             printf '%s\n' --config --help --namespace --output --server --timeout --version -e -h -o
         else
-            printf '%s\n' .alias .annotate .columns .compress .csv .filter .headers .json .preprocess .record .sort .unalias apropos bridge capture clear completion disk echo exit file guest help history host lab mesh namespace ns orchestrator plan qos quit read shell tap top up version vlans vm worker
+            printf '%s\n' .alias .annotate .columns .compress .csv .filter .headers .json .preprocess .record .sort .unalias apropos bridge capture clear completion disk doctor echo exit file guest help history host lab mesh namespace ns orchestrator plan qos quit read shell tap top up version vlans vm worker
         end
     else
         set -l found (command $words[1] $options completion words -- $words[$i..$count] "$current" 2>/dev/null)

@@ -158,7 +158,6 @@ def test_no_cluster(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> N
     [
         (["bogus"], 2, "E: invalid command: `bogus`\n`help` lists the commands\n"),
         (["--bogus"], 2, "E: unknown option `--bogus`; `shoal --help` lists them\n"),
-        (["doctor"], 2, "E: `shoal doctor` is not part of this version yet\n"),
         (["read"], 2, "E: expected one file: shoal read [--echo] [--strict] [--check] <file>\n"),
         (["read", "/no/such"], 5, "E: cannot read script `/no/such`: no such file\n"),
         (["-e", "echo 'a"], 2, "E: missing terminal '\n"),

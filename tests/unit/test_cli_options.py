@@ -193,10 +193,3 @@ def test_a_program_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(programs, "PROGRAMS", {"worker": ("shoal_no_such_package",)})
     with pytest.raises(UsageError, match=r"shoal worker.*shoal_no_such_package.*pip install"):
         programs.command_line(["worker"])
-
-
-@pytest.mark.parametrize("verb", programs.LATER)
-def test_programs_of_later(verb: str) -> None:
-    """Verbs that are reserved for later say that, in one line."""
-    with pytest.raises(UsageError, match=f"^`shoal {verb}` is not part of this version yet$"):
-        programs.command_line([verb])

@@ -42,7 +42,7 @@ def test_every_name_is_there_and_explained() -> None:
 def test_the_methods_are_these() -> None:
     """The methods of the client and its handles are these, and no more."""
     assert public(Client) == {
-        *("call", "close", "events", "files", "hosts", "items", "namespace", "namespaces"),
+        *("call", "check", "close", "events", "files", "hosts", "items", "namespace", "namespaces"),
     }
     assert public(NamespaceHandle) == {
         *("call", "clear", "create", "events", "flush", "hosts", "items", "kill", "launch", "schedule"),

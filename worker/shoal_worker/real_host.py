@@ -7,6 +7,7 @@ is said in one line.
 from __future__ import annotations
 
 import os
+import random
 
 from shoal.errors import Unavailable
 from shoal_worker.cache_folder import cache_folder
@@ -17,6 +18,7 @@ from shoal_worker.guest_access import GuestAccess
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.journal import FileJournal
 from shoal_worker.kept_guests import SimulatedGuests
+from shoal_worker.linux_health import LinuxHealth
 from shoal_worker.machine import LinuxMachine, address_towards
 from shoal_worker.network import Network
 from shoal_worker.no_guests import NoGuests
@@ -61,6 +63,7 @@ async def real_host(settings: Settings, new_incarnation: str) -> Host:
         programs=HostPrograms() if settings.allow_shell else None,
         images=QemuImages(settings.state / "images"),
         offered=settings.files,
+        health=LinuxHealth((settings.state,), random.SystemRandom()),
     )
 
 

@@ -28,6 +28,7 @@ from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache, SimulatedCache
 from shoal_worker.gauges import readings_of
 from shoal_worker.guest_access import GuestAccess
+from shoal_worker.health import Health, SimulatedHealth
 from shoal_worker.heart import Heart
 from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import Facts, Hypervisor
@@ -74,6 +75,7 @@ class Host:
     programs: Programs | None = None
     images: Images = field(default_factory=SimulatedImages)
     offered: Path | None = None
+    health: Health = field(default_factory=SimulatedHealth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class _Parts:
             offered=host.offered,
             hold=self.reconciler.hold,
             images=host.images,
+            health=host.health,
         )
 
     def measured(self) -> AbstractContextManager[None]:

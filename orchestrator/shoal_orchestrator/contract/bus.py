@@ -13,13 +13,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shoal import subjects
-from shoal.messages import capture_requests, desired, host_requests, image_requests
+from shoal.messages import capture_requests, desired, health_requests, host_requests, image_requests
 from shoal.messages.host_requests import HostRequest
 from shoal_orchestrator.core import records
 from shoal_orchestrator.core.leases import FenceRecord, LeaseRecord
 
 #: where questions to one worker are defined
-HOST_REQUEST_MODULES: tuple[ModuleType, ...] = (host_requests, capture_requests, image_requests)
+HOST_REQUEST_MODULES: tuple[ModuleType, ...] = (
+    host_requests,
+    capture_requests,
+    image_requests,
+    health_requests,
+)
 
 
 class Flow(NamedTuple):

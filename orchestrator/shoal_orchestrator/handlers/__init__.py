@@ -29,6 +29,7 @@ from shoal.messages.config import (
     SaveConfig,
 )
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
+from shoal.messages.doctor import CheckCluster
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -97,6 +98,7 @@ from shoal_orchestrator.handlers import (
     carrying_out,
     configs,
     disks,
+    doctor,
     draining,
     files,
     guests,
@@ -141,6 +143,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     ListHosts: hosts.list_hosts,
     ListMesh: hosts.list_mesh,
     ShowOverview: overview.show_overview,
+    CheckCluster: doctor.check_cluster,
     SetQueueing: queue.set_queueing,
     ShowQueue: queue.show_queue,
     FlushQueue: queue.flush_queue,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from shoal.bus.direct import read_page
 from shoal.bus.last_messages import last_of_each
 from shoal.bus.protocol import USUAL_RETENTION, Conflicted, Event, Fenced, Message, Retention, Stored, Write
 from shoal.bus.replicas import in_step
+from shoal.bus.server_version import NEEDED, is_too_old
 from shoal.errors import StoreUnavailable, TimedOut, Unavailable
 
 WRITE_TIMEOUT_S = 5.0
@@ -29,7 +29,6 @@ MAX_BATCH = 1000
 READ_BATCH = 1000
 #: what a page of a direct get may weigh, well under the client's pending limit
 READ_BYTES = 4 * 1024 * 1024
-OLDEST_SERVER = (2, 14)
 #: copies of an event that arrive within this are stored once (seconds)
 DUPLICATE_WINDOW_S = 120
 
@@ -107,10 +106,9 @@ class JetStreamState:
 
     def _check_version(self) -> None:
         said = str(self._bus.client.connected_server_version)
-        numbers = re.findall(r"\d+", said)[:2]
-        if tuple(int(n) for n in numbers) < OLDEST_SERVER:
+        if is_too_old(said):
             raise StoreUnavailable(
-                f"the NATS server at {self._bus.server} is version {said}; Shoal needs 2.14 or newer"
+                f"the NATS server at {self._bus.server} is version {said}; Shoal needs {NEEDED} or newer"
             )
 
     async def read(self, subjects_filter: str) -> list[Stored]:

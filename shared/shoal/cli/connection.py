@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from shoal.cli.progress import progress_on
 from shoal.messages.base import Reply, Request
+from shoal.messages.doctor import CheckCluster
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,6 +45,9 @@ class Connection:
         """Send a request and wait for its reply, with progress on stderr. Raises ShoalError."""
         async with progress_on(self._stderr) as progress:
             client = await self.client()
+            if isinstance(request, CheckCluster):
+                # something can be said without an orchestrator, too, and at once
+                return await client.check(progress=progress, **self._limits)
             reply: Reply = await client.call(request, namespace=namespace, progress=progress, **self._limits)
         return reply
 

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.help or options.version:
             printer.line(HELP if options.help else f"shoal {version()}")
             return 0
-        if options.words and options.words[0] in (*programs.PROGRAMS, *programs.LATER):
+        if options.words and options.words[0] in programs.PROGRAMS:
             os.environ.update(options.passed_on)
             programs.become(options.words)
         if options.words[:1] == ("top",):

@@ -60,6 +60,7 @@ shoal: pools the hosts of a cluster into namespaces and runs virtual machines in
   shoal lab --hosts 3 [-- cmd]   several hosts on this machine, to try things
   shoal guest build              a small guest to try with
   shoal top                      the cluster at a glance, once a second
+  shoal doctor                   what is wrong with the cluster, and what to do
   shoal plan                     the scheduler without a cluster
   shoal worker, orchestrator     the daemons
   shoal completion bash|zsh|fish what makes a shell complete the words of shoal

@@ -22,15 +22,11 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "orchestrator": ("shoal_orchestrator",),
     "plan": ("shoal_orchestrator.offline",),
 }
-#: first words that a later version will know
-LATER = ("doctor",)
 
 
 def command_line(words: Sequence[str]) -> list[str]:
     """The argument list of the program that `words` ask for. Raises UsageError where it is not there."""
     verb, *rest = words
-    if verb in LATER:
-        raise UsageError(f"`shoal {verb}` is not part of this version yet")
     module, *first = PROGRAMS[verb]
     if not _installed(module):
         raise UsageError(

@@ -19,9 +19,11 @@ from shoal.bus.protocol import Bus, EventHistory
 from shoal.client.calls import PATIENCE_S, Caller
 from shoal.client.events import Events, EventSource
 from shoal.client.handles import DEFAULT_NAMESPACE, NamespaceHandle
+from shoal.client.outside import from_outside, is_led
 from shoal.client.pending import Command, Listing, ProgressCallback
 from shoal.core.ids import Ids
 from shoal.messages.base import Page, Reply, Request
+from shoal.messages.doctor import CheckCluster, Diagnosis
 from shoal.messages.hosts import HostRow, ListMesh
 from shoal.messages.namespaces import ListNamespaces, NamespaceRow
 
@@ -102,6 +104,14 @@ class Client:
         if namespace:
             return self.namespace(namespace).events(since=since)
         return Events(self._source, subjects.events(), since=since)
+
+    async def check(
+        self, *, timeout_s: float | None = None, progress: ProgressCallback | None = None
+    ) -> Diagnosis:
+        """What is wrong with the cluster, and what to do about it; with less to tell when no orchestrator answers."""
+        if isinstance(self._bus, NatsBus) and not await is_led(self._bus):
+            return await from_outside(self._bus, str(self._bus.client.connected_server_version))
+        return await self.call(CheckCluster(), timeout_s=timeout_s, progress=progress)
 
     @property
     def files(self) -> ClusterFiles:

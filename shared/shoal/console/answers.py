@@ -115,9 +115,9 @@ def answer_of(reply: Reply, settings: Settings) -> Answer:
 
 
 def _exit_code(reply: Reply) -> int:
-    """0 without failures; with some, 3 where the reply tells of anything that went well too, else 1."""
+    """The reply's own verdict without failures; with some, 3 where it tells of anything that went well too, else 1."""
     if not reply.failures:
-        return 0
+        return reply.verdict()
     common = set(Reply.__struct_fields__)
     told = [name for name in reply.__struct_fields__ if name not in common]
     well = not told or any(getattr(reply, name) for name in told)

@@ -86,6 +86,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What the console shows: a table, or text (empty for commands that just did it)."""
         return ""
 
+    def verdict(self) -> int:
+        """The exit code of a command without failures: not 0 where the answer itself is bad news."""
+        return 0
+
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -25,6 +25,7 @@ from shoal.messages.config import (
     SaveConfig,
 )
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
+from shoal.messages.doctor import CheckCluster
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -168,6 +169,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     ForgetHosts,
     ListMesh,
     ShowOverview,
+    CheckCluster,
     RunOnHosts,
     SendToHosts,
     CreateDisk,

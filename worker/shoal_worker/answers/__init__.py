@@ -14,6 +14,7 @@ from shoal.messages.capture_requests import (
     ForgetCaptures,
     StartCapture,
 )
+from shoal.messages.health_requests import AskHealth
 from shoal.messages.host_requests import (
     AttachInterface,
     ChangeMedium,
@@ -30,7 +31,7 @@ from shoal.messages.host_requests import (
 )
 from shoal.messages.image_requests import CopyImage, LookAtImage, MakeImage
 from shoal_worker.answering import Answer, Told
-from shoal_worker.answers import captures, guests, images, media, offers, programs, saving
+from shoal_worker.answers import captures, guests, health, images, media, offers, programs, saving
 from shoal_worker.answers.desk import Desk
 
 ANSWERS: Mapping[type[HostRequest[Any]], Callable[[Desk, Any, Told], Awaitable[Any]]] = {
@@ -54,6 +55,7 @@ ANSWERS: Mapping[type[HostRequest[Any]], Callable[[Desk, Any, Told], Awaitable[A
     ForgetCaptures: captures.forget_captures,
     RunProgram: programs.run_program,
     OfferFile: offers.offer_file,
+    AskHealth: health.ask_health,
 }
 
 

@@ -18,6 +18,7 @@ from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import DesiredState
 from shoal_worker.file_cache import FileCache
 from shoal_worker.guest_access import GuestAccess
+from shoal_worker.health import Health, SimulatedHealth
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.images import Images
 from shoal_worker.machine import Machine
@@ -55,6 +56,7 @@ class Desk:
     images: Images = field(default_factory=SimulatedImages)
     offered: Path | None = None
     hold: Hold = unheld
+    health: Health = field(default_factory=SimulatedHealth)
 
 
 async def shelve(blobs: BlobStore, content: bytes, label: str) -> Content:

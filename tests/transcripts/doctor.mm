@@ -1,0 +1,11 @@
+# a cluster with nothing wrong
+doctor
+# VMs and private bridges are no reason for findings
+namespace red
+ns add-hosts mm[0-1]
+ns bridge lan
+vm config net LAN,lan
+vm launch kvm a,b
+vm start all
+doctor
+.json true doctor
