@@ -152,7 +152,7 @@ class Api:
         progress: Callable[[int, int, str], None] | None,
     ) -> Reply:
         await self._leader.store.confirm()
-        if self._leader.store.frozen and not request.reads:
+        if self._leader.store.frozen and not (request.reads or request.mends):
             raise Refused(self._leader.store.frozen)
         if request.reads or not request.id:
             return await self._run(name, namespace, request, progress)

@@ -67,7 +67,8 @@ class Claims:
             version=claim.version,
             draining=known is not None and known.draining,
         )
-        if known != record:
+        if known != record and not self._store.frozen:
+            # While nothing may be changed its worker holds itself back, and can be asked for what it holds.
             changes = Changes()
             changes.put(record)
             await self._store.submit(changes)

@@ -91,6 +91,10 @@ class EventLog:
         self.told.lose(event)
         self._dropped.set()
 
+    def look_again(self) -> None:
+        """What objects are has changed without events: those that are missing are found as if they had been dropped."""
+        self._dropped.set()
+
     async def dropped(self) -> None:
         """Wait until events were dropped, and the rest was sent."""
         await self._dropped.wait()

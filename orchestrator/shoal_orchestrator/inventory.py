@@ -179,6 +179,10 @@ class HostInventory:
         seen.reports, seen.segments, seen.taps = -1, set(), {}
         seen.instances, seen.running_since = {}, {}
 
+    def unclaim(self, host: str) -> None:
+        """The claim of a host's worker does not stand any more: it is told so, and claims the host again."""
+        self.hosts[host].session = ""
+
     async def subscribe(self) -> list[Subscription]:
         """Listen to heartbeats and reports."""
         return [

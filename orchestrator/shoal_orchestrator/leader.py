@@ -74,6 +74,8 @@ class Leader:
         #: how many VMs of each plan that is being carried out are done, by namespace and plan
         self.launching: dict[tuple[str, str], int] = {}
         self.requests_running = 0
+        #: held while records are rebuilt
+        self.repairing = asyncio.Lock()
         #: held, by host, while what its captures came to is put into the file store and named
         self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = self._slots_by_age()
@@ -182,12 +184,19 @@ class Call:
 
         `reply` is the request's outcome; without one it is not finished yet. `plan` is the plan that it saves.
         """
-        if self._request_id:
-            if self._slot < 0:
-                self._slot = self._leader.next_slot()
-            outcome = msgspec.json.encode(reply).decode() if reply is not None else ""
-            if len(outcome) > MAX_OUTCOME:
-                outcome = ""  # what was changed is stored; a repeat is not answered from here
-            changes.put(RequestRecord(id=self._request_id, slot=self._slot, reply=outcome, plan=plan))
+        outcome = self.outcome(reply, plan=plan)
+        if outcome is not None:
+            changes.put(outcome)
         changes.ask_as(self.name)
         await self._leader.commit(changes)
+
+    def outcome(self, reply: Reply | None, *, plan: str = "") -> RequestRecord | None:
+        """The record of what this request came to; None for one without an id."""
+        if not self._request_id:
+            return None
+        if self._slot < 0:
+            self._slot = self._leader.next_slot()
+        text = msgspec.json.encode(reply).decode() if reply is not None else ""
+        if len(text) > MAX_OUTCOME:
+            text = ""  # what was changed is stored; a repeat is not answered from here
+        return RequestRecord(id=self._request_id, slot=self._slot, reply=text, plan=plan)

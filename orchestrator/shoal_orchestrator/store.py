@@ -8,8 +8,9 @@ term ends: the model is thrown away and loaded again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -73,7 +74,7 @@ class Store:
         self._metrics = metrics
         self.model = Model()
         self.tombstones = Tombstones(stream, self.model)
-        self.fence = FenceRecord(store="", epoch=0, nonce="")
+        self.fence = self._next = FenceRecord(store="", epoch=0, nonce="")
         #: subjects of hosts (launch, tap, tunnel) whose stored sequence changed: the heartbeat's answer tells
         self.unsettled: set[str] = set()
 
@@ -142,13 +143,13 @@ class Store:
         self.model.apply(stored.subject, record)
         self.model.sequences[stored.subject] = stored.sequence
 
-    def submit(self, changes: Changes) -> asyncio.Future[None]:
+    def submit(self, changes: Changes, *, force: bool = False) -> asyncio.Future[None]:
         """Apply changes to the model now and store them in the next batches; the future is done when they are.
 
         Refused, with nothing applied, when a record is larger than the server takes, or the store went backwards and
-        nothing may be changed.
+        nothing may be changed, unless by force.
         """
-        if self.frozen and changes.writes:
+        if self.frozen and changes.writes and not force:
             raise Refused(self.frozen)
         if len(changes.writes) > SLICE:
             changes.gather_hosts()
@@ -190,16 +191,42 @@ class Store:
     def freeze(self, reason: str) -> None:
         """Change nothing any more: the store is older than what hosts have seen of it."""
         if not self.frozen:
-            self.frozen = (
-                f"the store went backwards ({reason}): nothing is changed, VMs run on; stop NATS and the orchestrators, "
-                "and bring the latest copy of the store back"
-            )
+            self.frozen = f"the store went backwards ({reason}): nothing is changed, VMs run on; `shoal doctor` tells how to go on"
             LOG.error("frozen", reason=reason)
             if self.model.cluster is not None:
                 # Each take-over raises the epoch: without this mark the next leader would see nothing any more.
                 marked = msgspec.structs.replace(self.model.cluster, frozen=self.frozen)
                 self.model.apply(subjects.CLUSTER, marked)
                 self._add([record_write(subjects.CLUSTER, marked)], [])
+
+    @contextlib.contextmanager
+    def held(self, why: str) -> Iterator[None]:
+        """Change nothing for a while, without a mark in the store. Workers are told, and hold themselves back."""
+        if not self.frozen:
+            self.frozen = why
+        try:
+            yield
+        finally:
+            if self.frozen == why:
+                self.frozen = ""
+
+    async def become(self, fence: FenceRecord, changes: Changes) -> None:
+        """Store, in one batch with `changes`, that this is another store from now on; it is frozen no more then.
+
+        Everything else was stored before (`submit` by force): until this is, all is as it was.
+        """
+        self._next = fence
+        for subject, record in changes.writes.items():
+            self.model.apply(subject, record)
+        writes = [record_write(subject, record) for subject, record in changes.writes.items()]
+        writes.append(Write(subjects.FENCE, codec.encode(fence, "json"), expect=self._fence_sequence))
+        await asyncio.shield(self._add(writes, []))
+
+    async def subjects_stored(self) -> list[str]:
+        """The subjects of all records that the store has now, whatever the model says."""
+        await self.renew()
+        found = [await self._stream.read(filter_) for filter_ in subjects.RECORD_FILTERS]
+        return [stored.subject for some in found for stored in some]
 
     async def release(self) -> None:
         """Store what was submitted, and with it that the term has ended: the next leader need not wait."""
@@ -273,6 +300,9 @@ class Store:
         self.tombstones.add(buried)
 
     def _note(self, write: Write, sequence: int) -> None:
+        if write.subject == subjects.FENCE:
+            self.fence, self._fence_sequence, self.frozen = self._next, sequence, ""
+            return
         self.model.sequences[write.subject] = sequence
         self.unsettled.add(write.subject)
 
@@ -308,10 +338,11 @@ class Store:
             lease = await self._stream.get(subjects.LEASE)
         except ShoalError:
             return None
-        if read_fence(fence) != self.fence:
-            raise Deposed("another orchestrator leads now") from error
+        # The lease first: a batch may bring a fence of our own.
         if lease is not None and lease.body == writes[0].body:
             return lease.sequence + len(writes) - 1
+        if read_fence(fence) != self.fence:
+            raise Deposed("another orchestrator leads now") from error
         stored = lease.sequence if lease is not None else 0
         if stored != self._lease_sequence:
             # Only we could have written it since.

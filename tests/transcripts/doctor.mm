@@ -4,7 +4,7 @@ doctor
 namespace red
 ns add-hosts mm[0-1]
 ns bridge lan
-vm config net LAN,lan
+vm config net lan,LAN
 vm launch kvm a,b
 vm start all
 doctor

@@ -139,7 +139,10 @@ def test_a_host_that_was_declared_dead_is_no_finding() -> None:
 
 def test_a_frozen_store_comes_first_and_names_the_repair() -> None:
     """It is an error, and the worst are shown first whatever their order."""
-    findings = found(a_host(state="suspect"), frozen="it went backwards", mass_loss=4, unreadable=("x",))
+    held = beating(held_back="it went backwards")  # told once, not for each host
+    findings = found(
+        held, a_host("mm2", state="suspect"), frozen="it went backwards", mass_loss=4, unreadable=("x",)
+    )
     first, second, third, last = worst_first(tuple(findings))
     assert (first.object, first.found) == ("store", "it went backwards")
     assert "doctor --repair" in first.do
@@ -160,6 +163,9 @@ def test_what_runs_without_a_record_is_told_with_its_host() -> None:
     assert finding.object == "vm red/b"
     assert "RUNNING on mm1" in finding.found
     assert "i9" in finding.found
+    many = tuple(replace(status, name=f"b{number}", instance=f"i{number}") for number in (10, 2, 11))
+    [finding] = found(a_host(orphans=many), model=model)
+    assert finding.object == "vm red/b[2,10-11]"
 
 
 def test_records_that_nobody_can_carry_out_are_told() -> None:

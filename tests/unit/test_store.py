@@ -15,13 +15,15 @@ import pytest
 from shoal import codec, subjects
 from shoal.bus.memory_bus import MemoryServer
 from shoal.bus.memory_streams import MemoryState, MemoryStreams
-from shoal.errors import Refused
+from shoal.errors import Refused, TimedOut
 from shoal.messages.base import Said
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.leases import Lead
+from shoal_orchestrator.core.leases import Lead, read_fence
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
+from shoal_orchestrator.core.repairing import Rebuilt
 from shoal_orchestrator.core.stored_records import MAX_RECORD_BYTES
 from shoal_orchestrator.leader import Call
+from shoal_orchestrator.rebuilding import store_rebuilt
 from shoal_orchestrator.store import Store
 
 
@@ -130,6 +132,77 @@ async def test_the_next_leader_of_a_frozen_store_is_frozen_too() -> None:
         with pytest.raises(Refused):
             following.submit(changed(NamespaceRecord(name="red")))
         await bus.close()
+
+
+def rebuilt(*records: msgspec.Struct) -> Rebuilt:
+    return Rebuilt(changed(*records), (), ClusterRecord(store="s", head="head"))
+
+
+async def test_a_store_that_was_rebuilt_is_another_one_and_has_everything() -> None:
+    """What the leader knows is stored, what it does not know is deleted, and the fence names the stores before."""
+    async with leading() as (held, streams):
+        await held.submit(changed(NamespaceRecord(name="deleted")))
+        copy = streams.copy()
+        gone = Changes()
+        gone.delete(NamespaceRecord(name="deleted"))
+        await held.submit(gone)
+        await held.submit(changed(NamespaceRecord(name="known")))
+        streams.go_back(copy)
+        await held.renew()
+        assert held.frozen
+        before = held.fence
+        outcome = RequestRecord(id="r", slot=0, reply="{}")
+        await store_rebuilt(
+            held, rebuilt(NamespaceRecord(name="regained")), outcome, anew="new", lost=("lost", before.store)
+        )
+        assert (held.frozen, marked(streams)) == ("", "")
+        assert held.fence == msgspec.structs.replace(
+            before, store="new", epoch=before.epoch + 1, succeeds=(before.store, "lost")
+        )
+        assert read_fence(streams.get(subjects.FENCE)) == held.fence
+        await held.submit(changed(NamespaceRecord(name="later")))  # under the new fence
+        following = Store(MemoryState(MemoryServer().connect("other"), streams), random.Random(2))
+        await following.take_over(Lead(streams.get(subjects.FENCE), streams.get(subjects.LEASE)))
+        assert following.model.namespaces.keys() == {"known", "regained", "later"}
+        assert following.model.requests.keys() == {"r"}
+        assert following.fence.store == "new"
+        assert following.fence.succeeds == held.fence.succeeds
+
+
+async def test_a_new_fence_that_was_stored_although_it_timed_out_is_ours() -> None:
+    """The lease of the same batch tells: whoever asked is answered, and the term goes on."""
+    async with leading() as (held, streams):
+        held.freeze("for a test")
+        await held.renew()
+        commit, late = streams.commit, [True]
+
+        def doubtful(writes: Any, fence: int) -> int:
+            last = commit(writes, fence)
+            if late and any(write.subject == subjects.FENCE for write in writes):
+                late.clear()
+                raise TimedOut("no answer")
+            return last
+
+        streams.commit = doubtful  # type: ignore[method-assign]  # the server's answer is lost
+        await store_rebuilt(held, rebuilt(), None, anew="new", lost=())
+        assert late == []
+        assert (held.fence.store, held.frozen) == ("new", "")
+        await held.submit(changed(NamespaceRecord(name="later")))
+
+
+async def test_a_store_that_is_held_is_left_as_it_was() -> None:
+    """It is refused to change anything meanwhile; one that was frozen before stays so."""
+    async with leading() as (held, _):
+        with held.held("busy"):
+            assert held.frozen == "busy"
+            with pytest.raises(Refused, match="busy"):
+                held.submit(changed(NamespaceRecord(name="red")))
+        assert held.frozen == ""
+        held.freeze("for a test")
+        why = held.frozen
+        with held.held("busy"):
+            assert held.frozen == why
+        assert held.frozen == why
 
 
 async def test_all_is_well_while_nothing_goes_backwards() -> None:

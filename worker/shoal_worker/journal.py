@@ -18,6 +18,7 @@ from typing import IO, Protocol
 
 import msgspec
 
+from shoal.messages.desired import LaunchRecord, TapRecord
 from shoal_worker.core.actions import Outcome, TapOutcome, VMKey
 from shoal_worker.core.leaders import Seen
 
@@ -31,13 +32,15 @@ class JournalError(Exception):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: exactly one of these."""
+    """One line: exactly one of these. `record` and `tap_record` are kept for a store that is lost, not to be acted on."""
 
     vm: Outcome | None = None
     forget: str = ""
     tap: TapOutcome | None = None
     forget_tap: VMKey | None = None
     seen: Seen | None = None
+    record: LaunchRecord | None = None
+    tap_record: TapRecord | None = None
 
 
 class Journal(Protocol):
@@ -54,6 +57,16 @@ class Journal(Protocol):
     @property
     def taps(self) -> Mapping[VMKey, TapOutcome]:
         """By (namespace, tap)."""
+        ...
+
+    @property
+    def records(self) -> Mapping[str, LaunchRecord]:
+        """The last record of each instance that is not gone."""
+        ...
+
+    @property
+    def tap_records(self) -> Mapping[VMKey, TapRecord]:
+        """The last record of each tap that is not gone."""
         ...
 
     async def open(self) -> None:
@@ -81,6 +94,8 @@ class MemoryJournal:
         self.seen = Seen()
         self._outcomes: dict[str, Outcome] = {}
         self._taps: dict[VMKey, TapOutcome] = {}
+        self._records: dict[str, LaunchRecord] = {}
+        self._tap_records: dict[VMKey, TapRecord] = {}
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
@@ -92,6 +107,16 @@ class MemoryJournal:
         """By (namespace, tap)."""
         return self._taps
 
+    @property
+    def records(self) -> Mapping[str, LaunchRecord]:
+        """By instance."""
+        return self._records
+
+    @property
+    def tap_records(self) -> Mapping[VMKey, TapRecord]:
+        """By (namespace, tap)."""
+        return self._tap_records
+
     async def open(self) -> None:
         """There is nothing to read."""
 
@@ -99,12 +124,21 @@ class MemoryJournal:
         """Take note."""
         if entry.vm is not None:
             self._outcomes[entry.vm.instance] = entry.vm
+            if entry.vm.gone:
+                self._records.pop(entry.vm.instance, None)
         if entry.forget:
             self._outcomes.pop(entry.forget, None)
+            self._records.pop(entry.forget, None)
         if entry.tap is not None:
             self._taps[entry.tap.namespace, entry.tap.tap] = entry.tap
+            if entry.tap.gone:
+                self._tap_records.pop((entry.tap.namespace, entry.tap.tap), None)
         if entry.forget_tap is not None:
             self._taps.pop(entry.forget_tap, None)
+        if entry.record is not None:
+            self._records[entry.record.instance] = entry.record
+        if entry.tap_record is not None:
+            self._tap_records[entry.tap_record.namespace, entry.tap_record.tap] = entry.tap_record
         if entry.seen is not None:
             self.seen = entry.seen
 
@@ -118,6 +152,8 @@ class MemoryJournal:
         """Everything that is worth keeping."""
         kept = [Entry(vm=outcome) for outcome in self._outcomes.values()]
         kept += [Entry(tap=outcome) for outcome in self._taps.values()]
+        kept += [Entry(record=record) for record in self._records.values()]
+        kept += [Entry(tap_record=record) for record in self._tap_records.values()]
         return [*kept, Entry(seen=self.seen)] if self.seen.store else kept
 
 

@@ -20,6 +20,7 @@ from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_worker.core.actions import VMKey
 from shoal_worker.core.desired import PRESENT, DesiredState
 from shoal_worker.core.diff import alive, diff
+from shoal_worker.core.remembering import records_to_drop, records_to_keep, taps_to_keep
 from shoal_worker.core.statuses import Statuses, orphan_status, tap_status, vm_status
 from shoal_worker.core.wanted import taps_of_orphan
 from shoal_worker.file_cache import FileCache
@@ -178,6 +179,7 @@ class Reconciler:
         guests = {guest.instance: guest for guest in survey.guests}
         # What arrives while links are made waits for the next round: nothing counts as done before its links are.
         launches, host_taps = list(self._desired.launches()), list(self._desired.taps())
+        self._remember(launches, host_taps, guests)
         await self._links.ensure(self._ended(guests))
         self._ensure_files(guests, group)
         work = diff(
@@ -200,6 +202,17 @@ class Reconciler:
         statuses = Statuses(self._vms(guests, busy), taps, self._links.segments())
         self._reporter.update(statuses, busy=set(busy.values()))
         self._told.flush()
+
+    def _remember(self, launches: list[LaunchRecord], taps: list[TapRecord], guests: Collection[str]) -> None:
+        """Have the journal keep the records, for when the store that they came from is lost."""
+        journal = self._journal
+        names = {(record.namespace, record.name): record.instance for record in launches}
+        for record in list(records_to_keep(launches, journal.records, journal.outcomes)):
+            journal.put(Entry(record=record))
+        for instance in list(records_to_drop(journal.records.values(), names, journal.outcomes, guests)):
+            journal.put(Entry(forget=instance))
+        for tap in list(taps_to_keep(taps, journal.tap_records, journal.taps)):
+            journal.put(Entry(tap_record=tap))
 
     # --- guests ------------------------------------------------------------------------------------------
 

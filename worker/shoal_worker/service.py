@@ -230,6 +230,8 @@ class _Parts:
             hold=self.reconciler.hold,
             images=host.images,
             health=host.health,
+            journal=host.journal,
+            claim=self.claim,
         )
 
     def measured(self) -> AbstractContextManager[None]:

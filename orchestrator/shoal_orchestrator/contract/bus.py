@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shoal import subjects
-from shoal.messages import capture_requests, desired, health_requests, host_requests, image_requests
+from shoal.messages import (
+    capture_requests,
+    desired,
+    health_requests,
+    host_requests,
+    image_requests,
+    repair_requests,
+)
 from shoal.messages.host_requests import HostRequest
 from shoal_orchestrator.core import records
 from shoal_orchestrator.core.leases import FenceRecord, LeaseRecord
@@ -24,6 +31,7 @@ HOST_REQUEST_MODULES: tuple[ModuleType, ...] = (
     capture_requests,
     image_requests,
     health_requests,
+    repair_requests,
 )
 
 

@@ -6,7 +6,7 @@ This module refuses to know how facts are got, and time. What hosts have alike i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -30,7 +30,8 @@ _NEVER_HEARD = "it has not been heard of since this orchestrator leads"
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One host: its record, what its last heartbeat said, and what it answered. `unanswered`: why it did not.
 
-    `peers` are the names of the addresses that it was to reach. `orphans` are its VMs that no record names.
+    `peers` are the names of the addresses that it was to reach. `orphans` are its VMs that no record names, `unspoken`
+    the records of VMs that it has said nothing of.
     """
 
     name: str
@@ -41,6 +42,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: str = ""
     peers: dict[str, str] = {}
     orphans: tuple[VMStatus, ...] = ()
+    unspoken: tuple[LaunchRecord, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ def _of_hosts(facts: Facts, model: Model) -> Iterator[Finding]:
     """What is wrong with hosts; those with whom the same is wrong stand together."""
     alike: defaultdict[_Said, list[str]] = defaultdict(list)
     for host in facts.hosts:
-        for said in (*_liveness(host, model), *_worker(host, facts.version), *_machine(host)):
+        for said in (*_liveness(host, model), *_worker(host, facts), *_machine(host)):
             alike[said].append(host.name)
     for (severity, found, do), names in alike.items():
         named = fold(natural_order(names))
@@ -122,11 +124,12 @@ def _liveness(host: HostFacts, model: Model) -> Iterator[_Said]:
         yield "warning", _NEVER_HEARD, back
 
 
-def _worker(host: HostFacts, version: str) -> Iterator[_Said]:
-    beat = host.beat
+def _worker(host: HostFacts, facts: Facts) -> Iterator[_Said]:
+    beat, version = host.beat, facts.version
     if host.state != "alive" or beat is None:
         return
-    if beat.held_back:
+    # Of a store that is frozen that is said already.
+    if beat.held_back and beat.held_back != facts.frozen:
         yield "error", f"it holds itself back: {beat.held_back}", REPAIR
     if beat.version != version:
         yield (
@@ -197,17 +200,29 @@ def _room(disk: Disk) -> Iterator[_Said]:
 
 def _of_orphans(facts: Facts) -> Iterator[Finding]:
     for host in facts.hosts:
+        alike: defaultdict[tuple[str, str], list[VMStatus]] = defaultdict(list)
         for vm in host.orphans:
+            alike[vm.namespace, vm.state].append(vm)
+        for (namespace, state), vms in alike.items():
+            which = f"instance {vms[0].instance}" if len(vms) == 1 else f"{len(vms)} of them"
             yield Finding(
                 severity="warning",
-                object=f"vm {vm.namespace}/{vm.name}",
-                found=f"it is {vm.state} on {host.name}, and no record names it (instance {vm.instance})",
+                object=f"vm {namespace}/{fold(natural_order(vm.name for vm in vms))}",
+                found=f"{state} on {host.name}, and no record names it ({which})",
                 do=f"to have it back: {REPAIR}; to be rid of it: end it on {host.name} by hand",
             )
 
 
 def _of_records(facts: Facts, model: Model) -> Iterator[Finding]:
-    """Records that nobody can carry out."""
+    """Records that nobody can carry out, or does."""
+    for facts_of in facts.hosts:
+        if facts_of.unspoken:
+            yield Finding(
+                severity="warning",
+                object=f"host {facts_of.name}",
+                found=f"{len(facts_of.unspoken)} VMs are to be there, and it says nothing of them: {_some(facts_of.unspoken)}",
+                do=f"should that stay so: {REPAIR}",
+            )
     earlier: defaultdict[str, list[LaunchRecord]] = defaultdict(list)
     nowhere: defaultdict[str, list[LaunchRecord]] = defaultdict(list)
     for record in model.instances.values():
@@ -245,6 +260,18 @@ def _of_records(facts: Facts, model: Model) -> Iterator[Finding]:
 def _some(records: Sequence[LaunchRecord], most: int = 3) -> str:
     shown = ", ".join(f"{record.namespace}/{record.name}" for record in records[:most])
     return shown + (", …" if len(records) > most else "")
+
+
+def unspoken(vms: Iterable[LaunchRecord], said: Collection[str], model: Model) -> tuple[LaunchRecord, ...]:
+    """Those of a host's records whose instances it has said nothing of, but for those that are being launched now."""
+    return tuple(
+        record for record in vms if record.instance not in said and not _being_launched(record, model)
+    )
+
+
+def _being_launched(record: LaunchRecord, model: Model) -> bool:
+    plan = model.plans.get(record.namespace, {}).get(record.plan)
+    return plan is not None and plan.state == "running"
 
 
 def orphans(vms: Iterable[VMStatus], model: Model) -> tuple[VMStatus, ...]:

@@ -29,7 +29,7 @@ from shoal.messages.config import (
     SaveConfig,
 )
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
-from shoal.messages.doctor import CheckCluster
+from shoal.messages.doctor import CheckCluster, RepairCluster
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -112,6 +112,7 @@ from shoal_orchestrator.handlers import (
     qos,
     queue,
     recovery,
+    repairing,
     running,
     saving,
     schedule,
@@ -144,6 +145,7 @@ HANDLERS: dict[type[Request[Any]], Handler] = {
     ListMesh: hosts.list_mesh,
     ShowOverview: overview.show_overview,
     CheckCluster: doctor.check_cluster,
+    RepairCluster: repairing.repair_cluster,
     SetQueueing: queue.set_queueing,
     ShowQueue: queue.show_queue,
     FlushQueue: queue.flush_queue,

@@ -12,7 +12,7 @@ from shoal.errors import ShoalError
 from shoal.messages.doctor import CheckCluster, Diagnosis, worst_first
 from shoal.messages.health_requests import AskHealth, HostHealth
 from shoal.version import version
-from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, orphans
+from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, orphans, unspoken
 from shoal_orchestrator.core.peers import peers_to_try
 from shoal_orchestrator.leader import Call, Leader
 
@@ -72,14 +72,21 @@ async def _ask(
 def _facts(
     leader: Leader, host: str, peers: dict[str, str], answer: HostHealth | ShoalError | None
 ) -> HostFacts:
-    seen = leader.inventory.hosts.get(host)
+    seen, record = leader.inventory.hosts.get(host), leader.model.hosts.get(host)
+    told = seen is not None and seen.state == "alive" and seen.reports >= 0 and not seen.asking
+    ours = [
+        vm
+        for vm in leader.model.residents.get(host, {}).values()
+        if told and record is not None and vm.incarnation == record.incarnation
+    ]
     return HostFacts(
         name=host,
-        record=leader.model.hosts.get(host),
+        record=record,
         state=leader.inventory.state(host),
         beat=seen.heartbeat if seen else None,
         health=answer if isinstance(answer, HostHealth) else None,
         unanswered=answer.message if isinstance(answer, ShoalError) else "",
         peers=peers,
         orphans=orphans(seen.instances.values(), leader.model) if seen else (),
+        unspoken=unspoken(ours, seen.instances, leader.model) if seen else (),
     )

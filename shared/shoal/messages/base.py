@@ -139,6 +139,8 @@ class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_def
     more_help: ClassVar[str] = ""
     #: it only reads: may be repeated freely, needs no id and no stored outcome
     reads: ClassVar[bool] = False
+    #: it is carried out while the store is frozen, too
+    mends: ClassVar[bool] = False
 
     id: str = ""
     by: str = ""

@@ -25,7 +25,7 @@ from shoal.messages.config import (
     SaveConfig,
 )
 from shoal.messages.disks import CreateDisk, ShowDisk, SnapshotDisk
-from shoal.messages.doctor import CheckCluster
+from shoal.messages.doctor import CheckCluster, RepairCluster
 from shoal.messages.files import DeleteFile, GetFile, ListFiles, PutFile
 from shoal.messages.guests import (
     AddHotplug,
@@ -170,6 +170,7 @@ COMMANDS: tuple[type[Request[Any]], ...] = (
     ListMesh,
     ShowOverview,
     CheckCluster,
+    RepairCluster,
     RunOnHosts,
     SendToHosts,
     CreateDisk,

@@ -68,6 +68,69 @@ class CheckCluster(Request[Diagnosis], frozen=True, kw_only=True, omit_defaults=
     reads: ClassVar[bool] = True
 
 
+class RepairStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a repair does about something: `write` what the store lacks, `correct` or `remove` what it has, or `leave` it
+    to a person; and why.
+    """
+
+    action: Literal["write", "correct", "remove", "leave"]
+    object: str
+    why: str
+
+
+class Repaired(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What a repair has done, or (not `done`) would do. `command` does it. `store` is the new store's id, if it has one."""
+
+    items: tuple[RepairStep, ...] = ()
+    done: bool = False
+    command: str = ""
+    store: str = ""
+
+    def display(self) -> Display:
+        """Show the steps."""
+        if not self.items:
+            return "" if self.done else "there is nothing to repair"
+        return Table(
+            columns=("action", "object", "why"),
+            rows=tuple((i.action, i.object, i.why) for i in self.items),
+            ordered=True,
+        )
+
+    def verdict(self) -> int:
+        """3 when something is left to a person, else 0."""
+        return _EXIT_PARTLY if any(step.action == "leave" for step in self.items) else 0
+
+
+class RepairCluster(Request[Repaired], frozen=True, kw_only=True, omit_defaults=True):
+    """Rebuild records from what the hosts have, for a store that is lost, is older than they are, or lacks some of them.
+
+    Without `--yes` it only shows what it would do. No VM is started, paused or ended. Of each VM the record with the
+    highest revision counts; what its host has ended for good is forgotten; namespaces, aliases and keys of private
+    bridges are regained from the VMs and taps in them. What hosts do not know cannot be rebuilt: queues, limits, saved
+    configurations, files. A store that went backwards, or that is not the one that hosts belong to, gets a new id, and
+    the hosts obey it again.
+
+    Every host that the cluster knows is asked. Those that cannot answer are named: `without mm3` leaves their records as
+    they are. Bring the latest copy of the store back instead if there is one.
+
+    Example: doctor --repair
+    """
+
+    noun: ClassVar[str] = "cluster"
+    verb: ClassVar[str] = "repair"
+    scope: ClassVar[Scope] = "cluster"
+    words: ClassVar[tuple[str, ...]] = (
+        "doctor <what:--repair,repair> [without <hosts>]",
+        "doctor <what:--repair,repair> [without <hosts>] <sure:--yes,yes>",
+    )
+    reply: ClassVar[type[Reply]] = Repaired
+    mends: ClassVar[bool] = True
+
+    what: str = "--repair"
+    hosts: str = ""
+    sure: str = ""
+
+
 def worst_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings by severity, otherwise in their order."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

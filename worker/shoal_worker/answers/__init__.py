@@ -30,8 +30,9 @@ from shoal.messages.host_requests import (
     UnplugDrives,
 )
 from shoal.messages.image_requests import CopyImage, LookAtImage, MakeImage
+from shoal.messages.repair_requests import ListHeld
 from shoal_worker.answering import Answer, Told
-from shoal_worker.answers import captures, guests, health, images, media, offers, programs, saving
+from shoal_worker.answers import captures, guests, health, holding, images, media, offers, programs, saving
 from shoal_worker.answers.desk import Desk
 
 ANSWERS: Mapping[type[HostRequest[Any]], Callable[[Desk, Any, Told], Awaitable[Any]]] = {
@@ -56,6 +57,7 @@ ANSWERS: Mapping[type[HostRequest[Any]], Callable[[Desk, Any, Told], Awaitable[A
     RunProgram: programs.run_program,
     OfferFile: offers.offer_file,
     AskHealth: health.ask_health,
+    ListHeld: holding.list_held,
 }
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shoal.bus.protocol import BlobStore
+from shoal.core.load import Capacity
+from shoal.messages.desired import Claim
 from shoal.messages.host_requests import Content
 from shoal_worker.captures import Captures
 from shoal_worker.core.actions import VMKey
@@ -21,6 +23,7 @@ from shoal_worker.guest_access import GuestAccess
 from shoal_worker.health import Health, SimulatedHealth
 from shoal_worker.hypervisor import Hypervisor
 from shoal_worker.images import Images
+from shoal_worker.journal import Journal, MemoryJournal
 from shoal_worker.machine import Machine
 from shoal_worker.programs import Programs
 from shoal_worker.simulated_images import SimulatedImages
@@ -37,11 +40,17 @@ def unheld(_: VMKey, __: str) -> AbstractAsyncContextManager[None]:
     return nullcontext()
 
 
+def nobody() -> Claim:
+    """Where there is no worker that claims anything."""
+    return Claim(host="", incarnation="", session="", version="", capacity=Capacity(cpus=0, memory_mib=0))
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The parts of one host that questions are about. `host` is its name.
 
     `offered` is a directory of files that anybody may launch VMs with. `hold` has the reconciler leave a VM alone.
+    `claim` is what the worker says of itself.
     """
 
     host: str
@@ -57,6 +66,8 @@ class Desk:
     offered: Path | None = None
     hold: Hold = unheld
     health: Health = field(default_factory=SimulatedHealth)
+    journal: Journal = field(default_factory=lambda: MemoryJournal(""))
+    claim: Callable[[], Claim] = nobody
 
 
 async def shelve(blobs: BlobStore, content: bytes, label: str) -> Content:

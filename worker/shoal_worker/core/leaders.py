@@ -25,7 +25,7 @@ def objection(seen: Seen, said: Seen, *, succeeds: Collection[str] = (), holds: 
     `seen` is the highest heard before, `succeeds` the ids of stores that this one was rebuilt from, `holds` whether the
     host has anything that a leader could ask to end.
     """
-    repair = "nothing is done here until the latest copy of the store is back"
+    repair = "nothing is done here until the latest copy of the store is back, or `shoal doctor --repair` has rebuilt it"
     if not seen.store or (
         said.store != seen.store and (said.store in ("", *succeeds) or seen.store in succeeds)
     ):
