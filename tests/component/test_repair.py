@@ -192,6 +192,52 @@ async def test_an_empty_store_is_rebuilt_from_the_hosts(tmp_path):
         assert (await vms(client))["b"][0] == "RUNNING"
 
 
+@pytest.mark.parametrize("harm", ["truncated", "flipped"])
+async def test_a_damaged_store_is_noticed_and_repaired(tmp_path, harm):
+    """The server drops what follows the damage without a word; hosts know better, and all is as it was."""
+    store = tmp_path / "store"
+    async with cluster("mm[1-2]", store=store) as running, shoal.connect(running.url) as client:
+        red = client.namespace("red")
+        await red.create()
+        await red.launch("a[1-20],dead")
+        await red.start()
+        await red.kill("dead")
+        await red.flush()
+        before = await vms(client)
+        running.kill("orchestrator")
+        running.kill(NATS)
+        damage(store, harm)
+        running.start(NATS)
+        running.start("orchestrator")
+
+        async def told():
+            return await findings(client, "went backwards")
+
+        await eventually(told, "doctor says that the store went backwards")
+        await client.call(DO_IT)
+        await settled(client, before)
+        await healthy(client)
+        assert ended(running) == {"dead"}
+        await red.launch("b")
+
+
+def damage(store, harm):
+    """Cut off the last third of the state's messages, or flip a bit in their middle, as a failing disk does.
+
+    The server's index of them is removed: with it the damage would be found only when a message is read.
+    """
+    [messages] = store.rglob("SHOAL_STATE/msgs/*.blk")
+    content = bytearray(messages.read_bytes())
+    at = len(content) * 2 // 3
+    if harm == "truncated":
+        del content[at:]
+    else:
+        content[at] ^= 0x40
+    messages.write_bytes(content)
+    for index in store.rglob("SHOAL_STATE/msgs/index.db"):
+        index.unlink()
+
+
 async def test_a_host_that_cannot_be_asked_has_to_be_named(tmp_path):
     """Without the word nothing is repaired; with it that host's records stay as the store has them."""
     store, copy = tmp_path / "store", tmp_path / "copy"

@@ -107,7 +107,7 @@ async def _ask_all(leader: Leader, without: list[str], call: Call) -> dict[str, 
             details=tuple(f"{host}: {silent[host]}" for host in natural_order(silent)),
             names=tuple(natural_order(silent)),
         )
-    return found
+    return {host: found[host] for host in hosts}
 
 
 async def _ask(leader: Leader, host: str) -> Holding:
