@@ -29,8 +29,6 @@ def step_of(request: Request[Any]) -> ConfigStep | None:
 
 def outcomes_of(reply: Configured) -> Sequence[Outcome]:
     """What each change that was looked at led to, as if its line had been sent by itself."""
-    from shoal.codec import error_of  # noqa: PLC0415  # brings msgpack, which `version` and `help` need not import
-
     outcomes = [Outcome()] * reply.looked_at
     for one in reply.failed:
         failure = one.failure
