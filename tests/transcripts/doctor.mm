@@ -9,3 +9,7 @@ vm launch kvm a,b
 vm start all
 doctor
 .json true doctor
+doctor --repair
+doctor repair without mm3
+doctor --repair without mm[7-9]
+doctor --repair --yes
