@@ -10,10 +10,10 @@ import asyncio
 import structlog
 
 from shoal import subjects
-from shoal.messages.desired import SegmentRecord, TapStatus, VMStatus
-from shoal.messages.events import TapRemoved, VMRemoved
+from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord, TapStatus, VMStatus
+from shoal.messages.events import Event, TapRemoved, VMRemoved
 from shoal_orchestrator.core import present
-from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.changes import Changes, subject_of
 from shoal_orchestrator.core.observed import HostState
 from shoal_orchestrator.core.segments import segment_changes
 from shoal_orchestrator.core.uplinks import uplink_changes
@@ -38,6 +38,8 @@ class Background:
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
         self._collect_after: dict[str, float] = {}
+        #: records that can go, and the events that tell of it: all of a report in one commit
+        self._graves = Changes()
         leader.inventory.vm_listeners.append(self._on_vm)
         leader.inventory.tap_listeners.append(self._on_tap)
         leader.inventory.host_listeners.append(self._on_host)
@@ -109,29 +111,35 @@ class Background:
         record = self._leader.model.leaving.get(subject)
         if record is None or record.instance != status.instance:
             return
-        changes = Changes()
-        changes.delete(record)
-        changes.tell(
+        self._bury(
+            record,
             VMRemoved(
                 namespace=record.namespace,
                 name=record.name,
                 host=host,
                 instance=record.instance,
                 id=f"{record.instance}-removed",
-            )
+            ),
         )
-        self._leader.spawn(self._leader.commit(changes), "bury-vm")
+
+    def _bury(self, record: LaunchRecord | TapRecord, *events: Event) -> None:
+        if not self._graves:
+            self._leader.spawn(self._close_graves(), "bury")
+        if subject_of(record) not in self._graves.writes:
+            self._graves.delete(record)
+            self._graves.tell(*events)
+
+    async def _close_graves(self) -> None:
+        graves, self._graves = self._graves, Changes()
+        await self._leader.commit(graves)
 
     def _on_tap(self, host: str, status: TapStatus) -> None:
         record = self._leader.model.taps[status.namespace].get((host, status.tap))
         if record is None:
             return
         if status.gone and record.removed:
-            changes = Changes()
-            changes.delete(record)
-            if not record.trunk:
-                changes.tell(TapRemoved(namespace=status.namespace, name=status.tap, host=host))
-            self._leader.spawn(self._leader.commit(changes), "bury-tap")
+            removed = TapRemoved(namespace=status.namespace, name=status.tap, host=host)
+            self._bury(record, *(() if record.trunk else (removed,)))
         created = present.of_tap(record, status)
         if created is not None and self._leader.events.told.lacks(created):
             self._leader.events.publish([created])

@@ -96,14 +96,20 @@ async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, i
     progress(0, plan.total, "launching")
     entries = entries_of(leader, plan)
     hosts = placed_hosts(leader, plan, entries)
-    async with asyncio.TaskGroup() as storing:
+    storing: list[asyncio.Future[None]] = []
+    try:
         for records, at in launching.launches(leader.model, plan, entries, hosts, leader.ids):
             plan = replace(plan, reached=at.reached, published=at.published)
             changes = Changes()
             changes.put(*records, plan)
-            storing.create_task(leader.commit(changes), name="launches")
+            storing.append(asyncio.ensure_future(leader.commit(changes)))
             # The model has taken it in by then; the store works on it while the next slice is made.
             await asyncio.sleep(0)
+        await asyncio.gather(*storing)
+    except BaseException:
+        for each in storing:
+            each.cancel()
+        raise
     changes = Changes()
     changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
     await leader.commit(changes)

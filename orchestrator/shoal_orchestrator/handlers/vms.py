@@ -112,7 +112,8 @@ async def _power(
     as_asked: list[LaunchRecord] = []
     for record in found:
         state = view_of(leader, record).state
-        if state == wanted and call.repeat:
+        if call.repeat and (state == wanted or record.power == power):
+            # A predecessor has stored it; the host may not have said yet what came of it.
             as_asked.append(record)
         elif state in allowed:
             incarnation = incarnation_of(leader.model, record)
