@@ -35,6 +35,17 @@ vm save web1 /tmp/web1
 vm save web1 ../web1
 vm save web1 day1/web2.state/inside
 
+# what is there is replaced by a later state of the same VM alone
+vm save web1
+vm save web1 day1/web2
+file put /tmp/shoal-saving-transcript/base as day1/mine.state
+vm save web1 day1/mine
+namespace other vm launch kvm web1
+namespace other vm save web1
+namespace other vm save web1 day1/others
+.columns name file list day1
+clear namespace other
+
 # the same VM again, under another name
 clear vm config
 vm config state saved/web1.state

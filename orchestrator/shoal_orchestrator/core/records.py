@@ -97,7 +97,8 @@ class SavedConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file of the cluster: the content (SHA-256, size in bytes) that its name stands for. `added` is for people.
 
-    `machine` is what a VM has to be to go on from it, where it is a saved state.
+    `machine` is what a VM has to be to go on from it, where it is a saved state. `saved_from` is the VM (its namespace/name)
+    that `vm save` made it from.
     """
 
     name: str
@@ -105,6 +106,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     added: str = ""
     machine: SavedMachine | None = None
+    saved_from: str = ""
 
 
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -92,6 +92,16 @@ def check_free(files: dict[str, FileRecord], name: str, digest: str, *, replace:
         raise Conflict(f"cannot put a file as `{name}`: in the cluster {trouble}")
 
 
+def check_replaceable(files: dict[str, FileRecord], name: str, vm: str) -> None:
+    """Raise Conflict when the name is that of a file that `vm save` has not made from this VM (its namespace/name)."""
+    existing = files.get(name)
+    if existing is not None and existing.saved_from != vm:
+        made = f"was saved from {existing.saved_from}" if existing.saved_from else "was not made by `vm save`"
+        raise Conflict(
+            f"`{name}` is in the cluster already, and {made}: save {vm} under another name, or `file delete {name}`"
+        )
+
+
 def content_of(files: dict[str, FileRecord], config: VMConfig) -> dict[str, str]:
     """The digests, by name, of the cluster's files that a VM needs. Raises NotFound for a name without a file."""
     found = {}

@@ -15,16 +15,17 @@ from shoal.messages.host_requests import Content
 from shoal_orchestrator.clock import now_text
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import FileRecord
-from shoal_orchestrator.core.stored_files import check_free
+from shoal_orchestrator.core.stored_files import check_free, check_replaceable
 from shoal_orchestrator.leader import Leader
 
 
 class Named(NamedTuple):
-    """Content and the name that it is to have; `machine` for a saved state."""
+    """Content and the name that it is to have; `machine` for a saved state, `saved_from` the VM that alone replaces it."""
 
     name: str
     content: Content
     machine: SavedMachine | None = None
+    saved_from: str = ""
 
 
 async def name_content(leader: Leader, name: str, content: Content) -> None:
@@ -39,13 +40,15 @@ async def name_contents(leader: Leader, wanted: Sequence[Named]) -> None:
     """
     files = leader.model.files
     async with leader.shelf.lock:
-        for name, content, _ in wanted:
+        for name, content, _, saved_from in wanted:
             check_free(files, check_file(name), content.digest, replace=True)
+            if saved_from:
+                check_replaceable(files, name, saved_from)
             if not await leader.shelf.holds(content.digest, content.size):
                 raise Unavailable(f"the content for `{name}` is not in the file store any more; try again")
         changes = Changes()
         lost = set()
-        for name, content, machine in wanted:
+        for name, content, machine, saved_from in wanted:
             before = files.get(name)
             if before is not None and before.digest != content.digest:
                 lost.add(before.digest)
@@ -56,6 +59,7 @@ async def name_contents(leader: Leader, wanted: Sequence[Named]) -> None:
                     size=content.size,
                     added=now_text(),
                     machine=machine,
+                    saved_from=saved_from,
                 )
             )
         await leader.commit(changes)

@@ -28,7 +28,7 @@ from shoal.messages.saving import (
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.launch_script import SavedVM, launch_script
 from shoal_orchestrator.core.records import NamespaceRecord, NamespaceSave
-from shoal_orchestrator.core.stored_files import check_free
+from shoal_orchestrator.core.stored_files import check_free, check_replaceable
 from shoal_orchestrator.handlers.guests import PRESENT_STATES, one_guest
 from shoal_orchestrator.handlers.results import Named, name_contents
 from shoal_orchestrator.handlers.vms import outcome, view_of
@@ -66,11 +66,13 @@ async def save_vm(leader: Leader, namespace: str, request: SaveVM, call: Call) -
     record = one_guest(leader, namespace, request.vm)
     base = _base(request.file or f"{FOLDER}/{record.name}")
     names = _names(base, record)
+    vm = f"{namespace}/{record.name}"
     for name in (names.state, *names.disks):
         check_free(leader.model.files, name, "", replace=True)
+        check_replaceable(leader.model.files, name, vm)
     with leader.shelf.awaiting():
         saved = await _save(leader, record, base, call.progress)
-        await name_contents(leader, _named(names, saved))
+        await name_contents(leader, [each._replace(saved_from=vm) for each in _named(names, saved)])
     reply = _reply([*names.disks, names.state], [saved])
     await call.commit(Changes(), reply)
     return reply

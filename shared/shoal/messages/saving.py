@@ -19,9 +19,11 @@ class SavedFiles(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class SaveVM(Request[SavedFiles], frozen=True, kw_only=True, omit_defaults=True):
     """Save a VM, with its memory and its disks, into the cluster's files.
 
-    Memory and devices become `FILE.state`, the disks `FILE.hdd`, `FILE.hdd.1` and so on. FILE is `saved/VM` unless it is given; what has these names is replaced. The VM is paused for it and goes on
-    afterwards. To go on from what was saved, with the same or another name and on any host, configure a VM as the saved
-    one was, with `vm config state FILE.state` and `vm config disks FILE.hdd`; its networks keep their MAC addresses.
+    Memory and devices become `FILE.state`, the disks `FILE.hdd`, `FILE.hdd.1` and so on. FILE is `saved/VM` unless it
+    is given. What an earlier `vm save` of the same VM has put there is replaced; other files are not, and the command
+    is refused. The VM is paused for it and goes on afterwards. To go on from what was saved, with the same or another
+    name and on any host, configure a VM as the saved one was, with `vm config state FILE.state` and
+    `vm config disks FILE.hdd`; its networks keep their MAC addresses.
 
     Example: vm save web1 before-upgrade/web1
     """
