@@ -18,13 +18,13 @@ def commands(program):
 
 
 def test_commands_are_what_the_daemons_take():
-    """Every flag of every service is one that its daemon parses; there is one orchestrator and one edge."""
-    (orchestrator,) = commands("shoal-orchestrator").values()
-    assert orchestrator_settings.parse(orchestrator).replicas == 3
+    """Every flag of every service is one that its daemon parses; two orchestrators are the same, one worker is the edge."""
+    one, other = map(orchestrator_settings.parse, commands("shoal-orchestrator").values())
+    assert one == other
+    assert (one.replicas, one.head) == (3, "head")
     workers = {name: worker_settings.parse(words) for name, words in commands("shoal-worker").items()}
     assert {name: worker.host for name, worker in workers.items()} == {name: name for name in workers}
     assert [name for name, worker in workers.items() if worker.role == "edge"] == ["head"]
-    assert orchestrator_settings.parse(orchestrator).head == "head"
 
 
 def test_files_exist_and_servers_are_three():
