@@ -163,9 +163,13 @@ async def test_taps_get_names_and_go():
         ]
         with pytest.raises(NotFound, match="not a host tap in active namespace"):
             await client.namespace("minimega").call(DeleteTap(tap="mega_tap0"))
-        with pytest.raises(InvalidRequest, match=r"10\.0\.0\.999"):
-            await ns.call(CreateTap(vlan="LAN", ip="10.0.0.999"))
-        await ns.call(DeleteTap(tap="mega_tap0"))
+        with pytest.raises(InvalidRequest, match="expected ADDRESS/PREFIX"):
+            await ns.call(CreateTap(vlan="LAN", ip="10.0.0"))
+        alone = await ns.call(CreateTap(vlan="LAN", ip="10.0.0.253"))
+        assert alone.text == "mega_tap1"
+        assert "write 10.0.0.253/24" in alone.notes[0]
+        assert [tap.ip for tap in (await ns.call(ListTaps())).items] == ["10.0.0.254/24", "10.0.0.253/32"]
+        await ns.call(DeleteTap(tap="all"))
         assert (await ns.call(ListTaps())).items == ()
 
 

@@ -10,6 +10,11 @@ ns queueing
 .columns host,vms,cpucommit,netcommit host
 vlans
 tap
+tap create 100 bridge lan ip 10.0.0.253
+tap create 100 bridge lan ip fd00::1 six
+.columns tap,ip tap
+tap delete mega_tap1
+tap delete six
 .columns bridge,vlans,tunnels bridge
 vm stop vm2
 .columns name,state vm info
