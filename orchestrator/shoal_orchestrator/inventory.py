@@ -211,17 +211,21 @@ class HostInventory:
             if beat.ended_captures:
                 for listener in self.capture_listeners:
                     listener(beat.host)
-        if not self._doubting and went_backwards(self._store.fence, self._store.last_sequence, beat):
+        if not self._doubting and self._went_backwards(beat):
             self._doubting = True
             self._spawn(self._doubt(beat), "store-doubted")
         if message.reply:
             self._spawn(self._acknowledge(beat.host, message.reply, claimed), "heartbeat-ack")
 
+    def _went_backwards(self, beat: Heartbeat) -> str:
+        store = self._store
+        return went_backwards(store.fence, store.last_sequence, beat, vms=bool(store.model.instances))
+
     async def _doubt(self, beat: Heartbeat) -> None:
         """A host has seen what the store does not have: freeze, if that still holds for what is stored after it."""
         try:
             await self._store.renew()
-            reason = went_backwards(self._store.fence, self._store.last_sequence, beat)
+            reason = self._went_backwards(beat)
             if reason:
                 self._store.freeze(reason)
         finally:

@@ -9,7 +9,6 @@ from tests.waiting import eventually
 
 import shoal
 from shoal.errors import Refused, ShoalError
-from shoal.messages.hosts import ListHosts
 from shoal.testing import cluster
 
 # leases run out and hosts are lost in real time, and a busy machine adds to it
@@ -71,15 +70,13 @@ async def test_an_empty_store_gets_no_hosts_that_have_vms(tmp_path):
         shutil.rmtree(store)
         running.start(NATS)
         running.start("orchestrator")
-        await workers_act(running, "belongs to store")
 
         async def told():
             with contextlib.suppress(ShoalError):
-                rows = (await client.call(ListHosts(), namespace="minimega")).items
-                return len(rows) == 2 and all("belongs to store" in " ".join(row.warnings) for row in rows)
+                found = (await client.check()).items
+                return any(one.object == "host mm[1-2]" and "belongs to store" in one.found for one in found)
             return False
 
-        await eventually(told, "both hosts warn")
-        await ns.create()
-        with pytest.raises(ShoalError, match="belongs to store"):
-            await asyncio.wait_for(ns.launch("a"), 60)
+        await eventually(told, "doctor says of both hosts that they hold themselves back")
+        with pytest.raises(Refused, match=r"has VMs or taps of store .*`shoal doctor` tells how to go on"):
+            await asyncio.wait_for(ns.create(), 60)

@@ -124,7 +124,7 @@ def test_a_client_that_was_killed_is_started_again(place: tuple[str, Path]) -> N
     ensure(netns, folder, "tap0")
     wait_until(lambda: ensure(netns, folder, "tap0")[0] != "", "an address")
     (killed,) = clients(folder)
-    subprocess.run(["kill", "-9", str(killed)], check=True)
+    os.kill(killed, signal.SIGKILL)
     wait_until(lambda: killed not in clients(folder), "it is dead")
     ensure(netns, folder, "tap0")
     (again,) = wait_until(lambda: clients(folder), "another client")

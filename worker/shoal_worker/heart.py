@@ -113,7 +113,7 @@ class Heart:
         """Let the worker act, unless this leader knows less than one that was heard before, or says so itself."""
         journal, leader = self._journal, Seen(said.store, said.epoch, said.nonce)
         holds = bool(journal.outcomes or journal.taps)
-        self.held_back = said.frozen or objection(journal.seen, leader, succeeds=said.succeeds, holds=holds)
+        self.held_back = objection(journal.seen, leader, succeeds=said.succeeds, holds=holds) or said.frozen
         if self.held_back:
             if self.claimed.is_set() or self._said != self.held_back:
                 self._log.error("held-back", reason=self.held_back)

@@ -10,14 +10,17 @@ from shoal.messages.desired import Heartbeat
 from shoal_orchestrator.core.leases import FenceRecord
 
 
-def went_backwards(fence: FenceRecord, last_sequence: int, beat: Heartbeat) -> str:
+def went_backwards(fence: FenceRecord, last_sequence: int, beat: Heartbeat, *, vms: bool) -> str:
     """What a host has seen that the store of this fence does not have; empty when there is nothing.
 
-    `last_sequence` is that of the leader's last batch, stored after the heartbeat was sent. A host of another store is
-    none of ours: its worker holds itself back.
+    `last_sequence` is that of the leader's last batch, stored after the heartbeat was sent; `vms` whether the store has
+    any. A host of another store is none of ours: its worker holds itself back. But where that host holds records, and
+    the store has no VM at all, the other store is the one that was lost.
     """
     if beat.seen_store != fence.store:
-        return ""
+        if vms or not beat.stored or beat.seen_store in ("", *fence.succeeds):
+            return ""
+        return f"host {beat.host} has VMs or taps of store {beat.seen_store}, and this is store {fence.store}, which has none"
     if beat.seen_epoch > fence.epoch:
         return f"host {beat.host} has seen epoch {beat.seen_epoch}, and the store's is {fence.epoch}"
     if beat.seen_epoch == fence.epoch and beat.seen_nonce not in ("", fence.nonce):

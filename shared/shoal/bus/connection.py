@@ -198,11 +198,13 @@ class NatsBus:
     async def subscribe(
         self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
     ) -> NatsSubscriptionHandle:
-        """Call `handler` for each message; an exception in it is logged."""
+        """Call `handler` for each message; one that it raises an error for is set aside, and logged."""
 
         async def deliver(msg: Msg) -> None:
             try:
                 handler(message_of(msg))
+            except ShoalError as error:
+                LOG.warning("a message on `%s` was set aside: %s", msg.subject, error.message)
             except Exception:
                 LOG.exception("a message on `%s` was set aside: its handler failed", msg.subject)
 

@@ -54,9 +54,13 @@ class QuickClient(Client):
             await super().connect(*args, **options)
 
     async def close(self) -> None:
-        """As nats-py's."""
-        with cancellable():
-            await super().close()
+        """As nats-py's, which takes itself for closed when an attempt to connect has failed, whatever came after it."""
+        try:
+            with cancellable():
+                await super().close()
+        finally:
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py says no types there
 
     async def flush(self, *args: Any, **options: Any) -> None:
         """As nats-py's."""

@@ -30,6 +30,7 @@ from shoal.version import version
 
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
+_LAST_WORDS_S = 1.0
 #: set in the environment, it shows the traceback of a fault of the program itself
 _DEBUG = "SHOAL_DEBUG"
 
@@ -187,7 +188,9 @@ async def run_program(program: Sequence[str]) -> str:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
+        with contextlib.suppress(TimeoutError):  # whom it has started may hold its output open
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await process.communicate()
         raise
     text = "\n".join(part for part in (_decoded(out), _decoded(err)) if part)
     if process.returncode:
