@@ -111,6 +111,19 @@ def test_any_order_and_any_repetition_ends_with_the_newest(stored: list[tuple[in
     assert state.counted() == (1, 4)
 
 
+def test_what_is_known_needs_no_decoding() -> None:
+    """What was stored no later than what is held, or was forgotten, changes nothing; in another store anything may."""
+    state = holding((1, launch()), (5, launch("b", instance="i2", power="gone")))
+    held, gone = subject_of(launch()), subject_of(launch("b"))
+    assert [state.knows(held, sequence) for sequence in (1, 2)] == [True, False]
+    assert not state.knows(subject_of(launch("c")), 1)
+    state.erase(gone, 6, done)
+    assert [state.knows(gone, sequence) for sequence in (6, 7)] == [True, False]
+    state.forget_sequences()
+    assert not state.knows(held, 1)
+    assert not state.knows(gone, 1)
+
+
 def test_lower_revision_of_an_instance_is_refused_but_counted() -> None:
     """A lower revision under a higher sequence has no effect, though the stream now holds that message."""
     state = holding((1, launch(revision=3)))
@@ -289,6 +302,20 @@ def test_links_of_a_vm_and_a_host_tap() -> None:
     }
     assert links.guest_taps == {guest_tap("i1", 0): GuestTap(tap=guest_tap("i1", 0), segment=LAN)}
     assert links.host_taps == {"t0": HostTap(tap="t0", segment=LAN, ip="10.1.0.1/24")}
+
+
+def test_segment_is_worked_out_once_for_each_record() -> None:
+    """The parts of the last time change nothing but the work: a segment may name a thousand hosts."""
+    state = holding((1, launch()), (2, tap()), (3, segment()))
+    before = wanted_links(state, OURS, frozenset())
+    again = wanted_links(state, OURS, frozenset(), before.parts)
+    assert again.links.segments[LAN] is before.links.segments[LAN]
+    state.merge(subjects.tunnel(VNI), 4, segment(2, peers={"mm2": "10.0.0.2"}))
+    anew = wanted_links(state, OURS, frozenset(), again.parts)
+    assert anew == wanted_links(state, OURS, frozenset())
+    assert anew.links.segments[LAN].peers == {"10.0.0.2"}
+    state.merge(subjects.tunnel(VNI), 5, segment(3, removed=True))
+    assert wanted_links(state, OURS, frozenset(), anew.parts).links == Links()
 
 
 def test_plain_bridge_needs_no_record() -> None:

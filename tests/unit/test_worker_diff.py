@@ -338,3 +338,13 @@ def test_a_running_guest_is_not_done_before_its_new_segment_is_there() -> None:
     assert diff(running, guests, before, waiting={("foo", "a"): "waiting for segment"}) == ()
     (work,) = diff(running, guests, before)
     assert [type(action) for action in work.actions] == [Settle]
+
+
+def test_vm_that_is_being_worked_on_is_left_out() -> None:
+    """Nothing is said of a VM that something is being done about, nor do its guests count as nobody's."""
+    wanted = [record("i1"), record("i2", name="b")]
+    assert [work.instance for work in diff(wanted, {}, {}, busy={("foo", "a")})] == ["i2"]
+    late = outcome("QUIT", instance="i0", gone=True)
+    guests, outcomes = {"i0": guest(instance="i0")}, {"i0": late}
+    assert diff(wanted[:1], guests, outcomes, busy={("foo", "a")}) == ()
+    assert [work.instance for work in diff((), guests, outcomes)] == ["i0"]

@@ -43,7 +43,7 @@ class HostLinks:
         self._captured = captured
         self._leases = leases or SimulatedLeases()
         self._observed = Links()
-        self._wanted = Wanted(Links(), {}, {})
+        self._wanted = Wanted(Links(), {}, {}, {})
         self._computed: tuple[int, frozenset[str]] | None = None
         self._applied: dict[int, int] = {}
         #: what the kernel refused, by link
@@ -64,7 +64,7 @@ class HostLinks:
             return
         self.trouble = ""
         if self._computed != (self._desired.version, ended):
-            self._wanted = wanted_links(self._desired, self._underlay, ended)
+            self._wanted = wanted_links(self._desired, self._underlay, ended, self._wanted.parts)
             self._computed = (self._desired.version, ended)
         failed: dict[str, str] = {}
         for action in links.diff(kept(self._wanted.links, self._observed), self._observed):

@@ -182,15 +182,17 @@ class Reconciler:
         self._remember(launches, host_taps, guests)
         await self._links.ensure(self._ended(guests))
         self._ensure_files(guests, group)
+        busy |= self._tasks.working
         work = diff(
             launches,
             guests,
             self._journal.outcomes,
             waiting=self._waiting(),
             broken=self._files.broken() | self._links.broken(),
+            busy=busy,
         )
-        busy |= self._tasks.working
         for each in work:
+            # a guest that nobody wants any more may be of a VM that is being worked on
             if each.key not in busy:
                 self._tasks.begin(each, group)
         busy |= self._tasks.working

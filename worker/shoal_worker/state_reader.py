@@ -116,6 +116,9 @@ class StateReader:
     def _merge(self, stored: Stored) -> bool:
         if not stored.body:
             return self._desired.erase(stored.subject, stored.sequence, self._done)
+        if self._desired.knows(stored.subject, stored.sequence):
+            # A segment's record names up to a thousand hosts, and all is read again every half minute.
+            return False
         record = self._decode(stored)
         if record is None:
             return False

@@ -45,20 +45,29 @@ class DesiredState:
         # what every heartbeat asks for, until something changes
         self._counted: tuple[int, int] | None = None
         self._load: Load | None = None
+        # what every round asks for, likewise
+        self._launches: tuple[LaunchRecord, ...] | None = None
+        self._taps: tuple[TapRecord, ...] | None = None
+        self._strangers: int | None = None
 
     # --- merging -----------------------------------------------------------------------------------------
 
     def merge(self, subject: str, sequence: int, record: Desired) -> Verdict:
         """Take a record that was stored under `subject` with this sequence, if it is newer than what is held."""
-        held = self._held.get(subject)
-        if sequence <= (held.sequence if held is not None else self._erased.get(subject, 0)):
+        if self.knows(subject, sequence):
             return "known"
+        held = self._held.get(subject)
         if held is not None and _older(record, held.record):
             self._held[subject] = Held(sequence, held.record)
             self._changed()
             return "older"
         self._put(subject, Held(sequence, record))
         return "taken"
+
+    def knows(self, subject: str, sequence: int) -> bool:
+        """Whether what was stored there with this sequence would change nothing, whatever it says."""
+        held = self._held.get(subject)
+        return sequence <= (held.sequence if held is not None else self._erased.get(subject, 0))
 
     def _put(self, subject: str, held: Held) -> None:
         self._remove(subject)
@@ -69,7 +78,7 @@ class DesiredState:
 
     def _changed(self) -> None:
         self.version += 1
-        self._counted = self._load = None
+        self._counted = self._load = self._launches = self._taps = self._strangers = None
 
     def _remove(self, subject: str) -> None:
         self._changed()
@@ -155,24 +164,34 @@ class DesiredState:
         self._counted = (count, highest)
         return self._counted
 
-    def launches(self) -> Iterator[LaunchRecord]:
+    def launches(self) -> tuple[LaunchRecord, ...]:
         """The launch records for this incarnation of the host."""
-        for held in self._held.values():
-            if isinstance(held.record, LaunchRecord) and held.record.incarnation == self.incarnation:
-                yield held.record
+        if self._launches is None:
+            self._launches = tuple(
+                record
+                for _, record in self._held.values()
+                if isinstance(record, LaunchRecord) and record.incarnation == self.incarnation
+            )
+        return self._launches
 
-    def taps(self) -> Iterator[TapRecord]:
+    def taps(self) -> tuple[TapRecord, ...]:
         """The tap records for this incarnation of the host."""
-        for held in self._held.values():
-            if isinstance(held.record, TapRecord) and held.record.incarnation == self.incarnation:
-                yield held.record
+        if self._taps is None:
+            self._taps = tuple(
+                record
+                for _, record in self._held.values()
+                if isinstance(record, TapRecord) and record.incarnation == self.incarnation
+            )
+        return self._taps
 
     def strangers(self) -> int:
         """How many records are for another incarnation of this host, and are not acted on."""
-        return sum(
-            not isinstance(held.record, SegmentRecord) and held.record.incarnation != self.incarnation
-            for held in self._held.values()
-        )
+        if self._strangers is None:
+            self._strangers = sum(
+                not isinstance(record, SegmentRecord) and record.incarnation != self.incarnation
+                for _, record in self._held.values()
+            )
+        return self._strangers
 
     def launch(self, namespace: str, name: str) -> LaunchRecord | None:
         """The launch record of one VM, if it is for this incarnation of the host."""

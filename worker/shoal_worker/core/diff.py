@@ -13,7 +13,7 @@ This module refuses to know how guests are made, links, time and the bus. The ru
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 
@@ -37,11 +37,12 @@ def diff(
     *,
     waiting: Mapping[VMKey, str] | None = None,
     broken: Mapping[VMKey, str] | None = None,
+    busy: Container[VMKey] = (),
 ) -> tuple[Work, ...]:
     """What to do so that the guests (by instance) become what the records ask for; nothing if they are.
 
     `outcomes` are those of earlier work, by instance. A VM in `waiting` is not created yet; one in `broken`
-    cannot be created, for that reason.
+    cannot be created, for that reason. About one in `busy` nothing is said: something is being done about it.
     """
     waiting, broken = waiting or {}, broken or {}
     named: defaultdict[VMKey, list[str]] = defaultdict(list)
@@ -50,9 +51,11 @@ def diff(
     work = []
     wanted = set()
     for record in records:
-        wanted.add((record.namespace, record.name))
         key = (record.namespace, record.name)
+        wanted.add(key)
         instance = record.instance
+        if key in busy:
+            continue
         others = [other for other in sorted(named.get(key, ())) if other != instance]
         guest, outcome = guests.get(instance), outcomes.get(instance)
         later = next((o for o in others if _supersedes(guests[o], outcomes.get(o), record)), "")

@@ -21,20 +21,69 @@ from shoal_worker.network import GuestTap, HostTap, Links, Segment, Uplink
 _MAX_NICS = 100
 
 
+#: VNI → the segment's record, and our part of it
+Parts = Mapping[int, tuple[SegmentRecord, Segment]]
+
+
 class Wanted(msgspec.Struct, frozen=True):
-    """The links wanted now; what waits for a segment's record (VMs, host taps), and for which."""
+    """The links wanted now; what waits for a segment's record (VMs, host taps), and for which.
+
+    `parts`: what the segments were worked out from.
+    """
 
     links: Links
     waiting: dict[VMKey, str]
     waiting_taps: dict[VMKey, str]
+    parts: Parts
 
 
-def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) -> Wanted:
+class _Segments:
+    """Our parts of the segments of one host, each worked out once for a record: that may name a thousand hosts."""
+
+    def __init__(self, desired: DesiredState, underlay: str, before: Parts) -> None:
+        self._desired = desired
+        self._underlay = underlay
+        self._before = before
+        self.parts: dict[int, tuple[SegmentRecord, Segment]] = {}
+
+    def numbered(self, vni: int) -> Segment | None:
+        """The segment with this VNI; None when its record has not arrived."""
+        record = self._desired.segment(vni)
+        if record is None or record.removed:
+            return None
+        known = self.parts.get(vni) or self._before.get(vni)
+        if known is None or known[0] is not record:
+            known = (record, segment_of(record, self._desired.host, self._underlay))
+        self.parts[vni] = known
+        return known[1]
+
+    def of(self, port: Port | TapRecord) -> Segment | None:
+        """The segment that a port is in: None when its record has not arrived, or when it is disconnected."""
+        if not port.vlan:
+            return None
+        return self.numbered(port.vni) if port.vni else Segment(segment=port.segment)
+
+    def trunked(self, tap: TapRecord) -> dict[int, Segment]:
+        """The segments that an uplink is in, by VLAN; those whose record has not arrived follow later."""
+        found = {}
+        for vlan, (vni, bridge) in tap.trunked().items():
+            segment = self.numbered(vni) if vni else Segment(segment=bridge)
+            if segment is not None:
+                found[vlan] = segment
+        return found
+
+
+def wanted_links(
+    desired: DesiredState, underlay: str, ended: frozenset[str], before: Parts | None = None
+) -> Wanted:
     """The links that the records ask for. `underlay` is our own address; `ended` are instances without a guest.
+
+    `before` are the parts of the last time, for the same host and underlay: it changes nothing but the work.
 
     An instance in `ended` keeps its segments, as the leader counts them, but needs no taps. A VM that waits for
     a segment has no links at all yet.
     """
+    ours = _Segments(desired, underlay, before or {})
     segments: dict[str, Segment] = {}
     guest_taps: dict[str, GuestTap] = {}
     host_taps: dict[str, HostTap] = {}
@@ -46,7 +95,7 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
     for record in desired.launches():
         if record.power not in PRESENT:
             continue
-        ports = [(port, _segment_of(desired, port, underlay)) for port in record.ports]
+        ports = [(port, ours.of(port)) for port in record.ports]
         missing = [port for port, segment in ports if port.vlan and segment is None]
         if missing:
             waiting[record.namespace, record.name] = waiting_for(missing[0])
@@ -58,13 +107,13 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
         if tap.removed:
             continue
         if tap.trunk:
-            carried = _trunked(desired, tap, underlay)
+            carried = ours.trunked(tap)
             segments.update((segment.segment, segment) for segment in carried.values())
             uplinks[tap.tap] = Uplink(
                 interface=tap.tap, segments={vlan: segment.segment for vlan, segment in carried.items()}
             )
             continue
-        segment = _segment_of(desired, tap, underlay)
+        segment = ours.of(tap)
         if segment is None:
             waiting_taps[tap.namespace, tap.tap] = waiting_for(tap)
             continue
@@ -78,19 +127,7 @@ def wanted_links(desired: DesiredState, underlay: str, ended: frozenset[str]) ->
         elif source in host_taps:
             host_taps[source] = replace(host_taps[source], copies=copies)
     links = Links(segments=segments, guest_taps=guest_taps, host_taps=host_taps, uplinks=uplinks)
-    return Wanted(links, waiting, waiting_taps)
-
-
-def _trunked(desired: DesiredState, tap: TapRecord, underlay: str) -> dict[int, Segment]:
-    """The segments that an uplink is in, by VLAN; those whose record has not arrived follow later."""
-    found = {}
-    for vlan, (vni, bridge) in tap.trunked().items():
-        record = desired.segment(vni) if vni else None
-        if not vni:
-            found[vlan] = Segment(segment=bridge)
-        elif record is not None and not record.removed:
-            found[vlan] = segment_of(record, desired.host, underlay)
-    return found
+    return Wanted(links, waiting, waiting_taps, ours.parts)
 
 
 def _guest_tap(port: Port) -> GuestTap:
@@ -112,18 +149,6 @@ def _sources(mirrors: Mapping[str, str]) -> dict[str, frozenset[str]]:
 def waiting_for(port: Port | TapRecord) -> str:
     """The reason why something waits, for a person."""
     return f"waiting for segment {port.bridge}/{port.vlan} (VNI {port.vni})"
-
-
-def _segment_of(desired: DesiredState, port: Port | TapRecord, underlay: str) -> Segment | None:
-    """The segment that a port is in: None when its record has not arrived, or when it is disconnected."""
-    if not port.vlan:
-        return None
-    if not port.vni:
-        return Segment(segment=port.segment)
-    record = desired.segment(port.vni)
-    if record is None or record.removed:
-        return None
-    return segment_of(record, desired.host, underlay)
 
 
 def segment_of(record: SegmentRecord, host: str, underlay: str) -> Segment:
