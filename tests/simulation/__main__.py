@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -17,6 +18,8 @@ def main() -> int:
         # The order of sets of strings follows from it.
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    # What lives long here is much, and what dies young dies by its count of references.
+    gc.set_threshold(100_000, 50, 1000)
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", help="replay one seed, and show everything")
     parser.add_argument("--quiet", action="store_true", help="with --seed: show only the end")
@@ -50,7 +53,8 @@ def main() -> int:
         for problem in result.problems[:8]:
             print(f"    {problem[:1500]}")
         if result.problems:
-            print(f"    replay it: {result.command}")
+            size = f" --hosts {given.hosts} --vms {given.vms} --hours {given.hours:g}" if setting else ""
+            print(f"    replay it: {result.command}{size}")
         if failed >= given.most:
             break
     return 1 if failed else 0

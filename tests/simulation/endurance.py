@@ -14,6 +14,11 @@ _PER_HOST = 50
 _TENANTS = 10
 #: seconds between two faults
 _FAULT_S = 30.0
+#: seconds between two requests of a tenant, and how many VMs one is about at most (the first is about all of them)
+_PACE_S = 5.0
+_AT_ONCE = 100
+#: a look at 50,000 VMs takes seconds
+_LOOK_S = 5.0
 
 
 def large_setting(hosts: int, vms: int, hours: float) -> Setting:
@@ -31,4 +36,7 @@ def large_setting(hosts: int, vms: int, hours: float) -> Setting:
         active_s=hours * 3600,
         operator=False,
         filling=True,
+        pace_s=_PACE_S,
+        at_once=_AT_ONCE,
+        look_s=_LOOK_S,
     )

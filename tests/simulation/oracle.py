@@ -55,7 +55,7 @@ class Oracle:
             self._where[instance].discard(host)
             self._alive[before[instance]].pop(host, None)
             self._trace.note(f"guest {'/'.join(before[instance])} ({instance[:6]}) is no more", host)
-            if instance not in self.crashed | self._ending:
+            if instance not in self.crashed and instance not in self._ending:
                 self.violate(f"{before[instance]} was ended on {host}, and nobody had asked for it")
         for instance in now.keys() - before.keys():
             key = now[instance]

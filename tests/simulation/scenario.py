@@ -35,6 +35,11 @@ class Setting:
     operator: bool = True
     #: each tenant begins by launching all its VMs, and never clears its namespace
     filling: bool = False
+    #: the mean of the seconds between a tenant's requests, and how many VMs one is about at most
+    pace_s: float = 1.0
+    at_once: int = 1000
+    #: how often it is looked whether all has settled: to look at a large cluster takes long
+    look_s: float = 0.5
 
 
 @dataclass(slots=True)
@@ -142,7 +147,7 @@ class Life:
         for client in clients:
             if client.error is not None:
                 self._problems.append(f"{client.name} failed: {client.error!r}")
-        if not await self._until(lambda: not cluster.unsettled(), SETTLE_S):
+        if not await self._until(lambda: not cluster.unsettled(), SETTLE_S, setting.look_s):
             self._problems += [f"not settled: {text}" for text in cluster.unsettled()]
         await self._judge()
         try:
@@ -161,7 +166,14 @@ class Life:
 
             async def use(client, name=name):
                 tenant = Tenant(
-                    client, name, cluster.rng(f"{name}/work"), self._trace, vms=setting.vms, frail=frail
+                    client,
+                    name,
+                    cluster.rng(f"{name}/work"),
+                    self._trace,
+                    vms=setting.vms,
+                    frail=frail,
+                    pace_s=setting.pace_s,
+                    at_once=setting.at_once,
                 )
                 self._tenants.append(tenant)
                 await tenant.run(until, filling=setting.filling)
@@ -196,12 +208,12 @@ class Life:
         elif process.error is not None:
             self._problems.append(f"the judge failed: {process.error!r}")
 
-    async def _until(self, done, within_s: float) -> bool:
+    async def _until(self, done, within_s: float, every_s: float = 0.5) -> bool:
         deadline = self._loop.time() + within_s
         while not done():
             if self._loop.time() > deadline:
                 return False
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(every_s)
         return True
 
 

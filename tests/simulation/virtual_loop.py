@@ -214,6 +214,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             _, _, process, timer = heapq.heappop(timers)
             if not timer.cancelled():
                 self._turns.append((process, timer))
+        if len(self._turns) == 1:
+            self._step(*self._turns.popleft())
+            return
         turns = list(self._turns)
         self._turns.clear()
         for process, handle in self._shuffled(turns):

@@ -51,21 +51,24 @@ class SeededWeather:
         del sender
         climate, chance = self.climate, self._rng.random
         if climate is FAIR:
-            return (Trip(self._rng.uniform(*climate.usual_s)),)
+            return (Trip(self._delay(climate)),)
         if subject.startswith(_STREAM):
             if receiver != "server" and chance() < climate.unanswered:
                 return ()
             if receiver == "server" and chance() < climate.stuck:
                 return (Trip(self._rng.uniform(*climate.stuck_s)),)
             return (Trip(self._delay(climate)),)
-        if chance() < climate.lost:
+        if climate.lost and chance() < climate.lost:
             return ()
+        if not climate.twice and not climate.overtaking:
+            return (Trip(self._delay(climate)),)
         count = 2 if chance() < climate.twice else 1
         return [Trip(self._delay(climate), chance() < climate.overtaking) for _ in range(count)]
 
     def _delay(self, climate: Climate) -> float:
-        within = climate.late_s if self._rng.random() < climate.late else climate.usual_s
-        return self._rng.uniform(*within)
+        late = climate.late and self._rng.random() < climate.late
+        least, most = climate.late_s if late else climate.usual_s
+        return least + (most - least) * self._rng.random()
 
     def lag(self, reader: str) -> float:
         """How old the answer to a reading is."""

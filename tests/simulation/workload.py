@@ -36,7 +36,16 @@ class Tenant:
     """Somebody with a namespace of their own. `frail`: VMs may end by themselves."""
 
     def __init__(
-        self, client: Client, name: str, rng: random.Random, trace: Trace, *, vms: int, frail: bool
+        self,
+        client: Client,
+        name: str,
+        rng: random.Random,
+        trace: Trace,
+        *,
+        vms: int,
+        frail: bool,
+        pace_s: float = 1.0,
+        at_once: int = 1000,
     ) -> None:
         self._client = client
         self._ns = client.namespace(name)
@@ -44,6 +53,8 @@ class Tenant:
         self._rng = rng
         self._trace = trace
         self._frail = frail
+        self._pace_s = pace_s
+        self._at_once = at_once
         self._names = [f"vm{number}" for number in range(vms)]
         self.may: dict[str, frozenset[str]] = dict.fromkeys(self._names, frozenset({"ABSENT"}))
         self.answered = 0
@@ -78,7 +89,7 @@ class Tenant:
                     await self._launch_all()
             else:
                 await self._rng.choices(choices, weights)[0]()
-            await asyncio.sleep(self._rng.expovariate(1.0))
+            await asyncio.sleep(self._rng.expovariate(1.0 / self._pace_s))
 
     async def _ask(self, what: str, work: Awaitable[Any], names: Iterable[str] = ()) -> Any:
         """The reply; None when it was refused, or when nobody knows (then anything may have become of the names)."""
@@ -113,7 +124,7 @@ class Tenant:
         fitting = [name for name, may in self.may.items() if may <= wanted and may != ANY]
         if not fitting:
             return []
-        count = min(len(fitting), self._rng.choice((1, 1, 2, 3, len(fitting))))
+        count = min(len(fitting), self._at_once, self._rng.choice((1, 1, 2, 3, len(fitting))))
         return sorted(self._rng.sample(fitting, count))
 
     async def _begin(self) -> None:
