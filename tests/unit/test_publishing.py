@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from tests.unit.test_plan_steps import PLAN, empty, entry
 
-from shoal.errors import StoreUnavailable
+from shoal.errors import NotFound, StoreUnavailable
 from shoal_orchestrator.core import plans
 from shoal_orchestrator.core.changes import Changes, subject_of
-from shoal_orchestrator.handlers.carrying_out import run_plan
+from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.handlers.carrying_out import resume_plan, run_plan
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -40,3 +41,11 @@ async def test_a_slice_that_is_not_stored_ends_the_plan_with_its_error(failing: 
     await asyncio.sleep(0)
     assert begun == 3
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_plan_of_a_namespace_that_is_not_there_is_left_as_it_is() -> None:
+    """In a store that went backwards a plan may stand without its namespace: that is one line, and nothing is changed."""
+    leader: Any = SimpleNamespace(model=Model(), launching={})
+    with pytest.raises(NotFound, match="plan p of the namespace `red`, which is not there"):
+        await resume_plan(leader, PLAN)
+    assert leader.launching == {}

@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from shoal.core.ids import token
 from shoal.core.ranges import fold
+from shoal.errors import NotFound
 from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.events import ScheduleCompleted, ScheduleStarted
@@ -63,7 +64,15 @@ async def carry_out_plan(
 
 
 async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
-    """Finish a plan that a predecessor saved."""
+    """Finish a plan that a predecessor saved.
+
+    NotFound when its namespace is not there, as in a store that went backwards and was written to: it stays as it is.
+    """
+    if plan.namespace not in leader.model.namespaces:
+        raise NotFound(
+            f"cannot finish plan {plan.plan} of the namespace `{plan.namespace}`, which is not there: "
+            "has the store gone backwards? `shoal doctor` tells"
+        )
     with bound_contextvars(request=plan.request):
         LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
         await run_plan(leader, plan, lambda *_: None)
