@@ -177,9 +177,6 @@ class Orchestrator:
             name="shoal",
             version=version(),
             description=DESCRIPTION,
-            # A leader that is paused or cut off stays subscribed: in one group with it, its successor would hear of some
-            # requests only. In groups of their own both hear of all, and only one has the fence.
-            queue=f"shoal-{store.fence.epoch}",
             endpoints=api.endpoints(),
         )
         await ending.enter_async_context(service)

@@ -70,7 +70,8 @@ class NatsBus:
                     allow_reconnect=True,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
-                    ping_interval=5,
+                    # three without an answer, and the connection is given up: a server that stands still is left within 9 s
+                    ping_interval=3,
                     error_cb=self._failed,
                     reconnected_cb=self._on_reconnected,
                     closed_cb=self._on_closed,

@@ -16,6 +16,7 @@ from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service
 
 from shoal.bus.connection import NatsBus
+from shoal.bus.nats_client import ALONE
 from shoal.bus.protocol import Bus, Message
 
 
@@ -30,23 +31,21 @@ class Endpoint(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def serve(
-    bus: Bus, *, name: str, version: str, description: str, queue: str, endpoints: Sequence[Endpoint]
+    bus: Bus, *, name: str, version: str, description: str, endpoints: Sequence[Endpoint]
 ) -> AsyncIterator[None]:
-    """Answer on these endpoints until the context is left, as members of the queue group `queue`.
+    """Answer on these endpoints until the context is left; everyone who serves hears every request.
 
-    A bus that is not NATS has no services, but the same queue groups.
+    A bus that is not NATS has no services, but the same subjects.
     """
     if not isinstance(bus, NatsBus):
         async with contextlib.AsyncExitStack() as ending:
             for endpoint in endpoints:
-                ending.push_async_callback(
-                    (await bus.subscribe(endpoint.subject, endpoint.handler, queue=queue)).stop
-                )
+                ending.push_async_callback((await bus.subscribe(endpoint.subject, endpoint.handler)).stop)
             await bus.settle()
             yield
         return
     service: Service = await nats.micro.add_service(
-        bus.client, name=name, version=version, description=description, queue_group=queue
+        bus.client, name=name, version=version, description=description, queue_group=ALONE
     )
     try:
         for endpoint in endpoints:

@@ -13,6 +13,10 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+#: what nats-py's services, which cannot do without, call their queue group where there is none
+ALONE = "-"
 
 
 @contextlib.contextmanager
@@ -47,6 +51,10 @@ class QuickClient(Client):
                 continue  # RFC 5322, section 3.6.8: no white space inside a name
             found[name] = value.strip()
         return found
+
+    async def subscribe(self, subject: str, queue: str = "", *args: Any, **options: Any) -> Subscription:
+        """As nats-py's; in the group `ALONE` nobody shares."""
+        return await super().subscribe(subject, "" if queue == ALONE else queue, *args, **options)
 
     async def connect(self, *args: Any, **options: Any) -> None:
         """As nats-py's."""
