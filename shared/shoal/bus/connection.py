@@ -28,6 +28,8 @@ from shoal.errors import PermissionDenied, ShoalError, TimedOut, Unavailable
 LOG = logging.getLogger("shoal.bus")
 CONNECT_TIMEOUT_S = 2.0
 _PERMISSION = "permissions violation"
+#: so many different ones are told of
+_MAX_REFUSED = 100
 
 
 def message_of(msg: Msg) -> Message:
@@ -57,6 +59,7 @@ class NatsBus:
         self.closed = asyncio.Event()
         self._reconnected: list[Callable[[], None]] = []
         self._denied: dict[str, asyncio.Future[Message]] = {}
+        self._refused: set[str] = set()
         self._last_error: Exception | None = None
 
     async def open(self, *, name: str) -> None:
@@ -97,10 +100,17 @@ class NatsBus:
             for subject, waiting in list(self._denied.items()):
                 if f'"{subject.lower()}"' in text.lower() and not waiting.done():
                     waiting.set_exception(PermissionDenied(f"the server does not allow `{subject}`: {text}"))
+            self._tell_refusal(text)
         if isinstance(error, nats.errors.SlowConsumerError):
             LOG.warning("messages dropped: too many were waiting (%s)", error)
         else:
             LOG.debug("connection: %s", error)
+
+    def _tell_refusal(self, text: str) -> None:
+        """Log what the server does not let us do, once: nobody waits for the answer to a heartbeat, or a subscription."""
+        if text not in self._refused and len(self._refused) < _MAX_REFUSED:
+            self._refused.add(text)
+            LOG.warning("the server does not allow it: %s", text)
 
     async def _on_reconnected(self) -> None:
         for handler in list(self._reconnected):
