@@ -55,7 +55,11 @@ class Terms:
             await stack.enter_async_context(loop_watched(LOG, metrics))
             await stack.enter_async_context(self._manager.watched())
             bus = await stack.enter_async_context(
-                await connect(self._settings.server, name=f"shoal-orchestrator {self._settings.name}")
+                await connect(
+                    self._settings.server,
+                    name=f"shoal-orchestrator {self._settings.name}",
+                    metrics=metrics,
+                )
             )
             while not self._stopping:
                 self._current = Orchestrator(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from shoal.bus.protocol import Conflicted, Fenced
 from shoal.errors import TimedOut
+from shoal.metrics.dropped import MESSAGES_DROPPED
 from shoal.metrics.loop_watch import LOOP_METRICS
 from shoal.metrics.protocol import Metric
 
@@ -87,4 +88,5 @@ CATALOGUE: tuple[Metric, ...] = (
     *(EVENTS, WAITING_EVENTS, DROPPED_EVENTS),
     *(HEARTBEATS, REPORTS, INVENTORIES),
     *LOOP_METRICS,
+    MESSAGES_DROPPED,
 )

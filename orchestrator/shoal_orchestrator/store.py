@@ -42,6 +42,8 @@ SLICE = 900
 RETRY_S = 0.5
 #: how long a batch is tried before the term ends
 GIVE_UP_S = LEASE_S
+#: how long the requests that waited for a store that was lost can still be answered
+ANSWERS_S = 0.1
 #: so long after the last batch a leader asks the store whether it still leads
 CONFIRM_AFTER_S = 10.0
 
@@ -65,6 +67,8 @@ class Store:
         self._fence_sequence = self._lease_sequence = 0
         self._renewed_at = 0.0
         self._released = False
+        #: why the term has ended; what is submitted then fails at once
+        self._ended: ShoalError | None = None
         #: that of the last message that is known to be stored
         self.last_sequence = 0
         #: why nothing is changed any more, as a person reads it; empty as long as all is well
@@ -173,6 +177,8 @@ class Store:
 
     async def settled(self) -> None:
         """Wait until everything submitted so far is stored: what a reader is told was then really there."""
+        if self._ended is not None:
+            raise self._ended
         if self._waiting:
             await asyncio.shield(self._waiting[-1].stored)
 
@@ -181,7 +187,7 @@ class Store:
 
         Before a request is handled: what a leader that was paused believes may be long out of date.
         """
-        if asyncio.get_running_loop().time() - self._renewed_at > CONFIRM_AFTER_S:
+        if self._ended is not None or asyncio.get_running_loop().time() - self._renewed_at > CONFIRM_AFTER_S:
             await self.renew()
 
     async def renew(self) -> None:
@@ -235,6 +241,10 @@ class Store:
 
     def _add(self, writes: list[Write], deleted: list[str]) -> asyncio.Future[None]:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._ended is not None:
+            stored.set_exception(self._ended)
+            stored.exception()  # whoever submits may not wait
+            return stored
         self._waiting.append(_Waiting(writes, stored, deleted))
         self._wake.set()
         return stored
@@ -256,12 +266,16 @@ class Store:
                 await self._flush()
         except ShoalError as error:
             self._fail(error)
+            await asyncio.sleep(ANSWERS_S)
             raise
         except Deposed:
             self._fail(StoreUnavailable("another orchestrator leads now; send the request again"))
+            await asyncio.sleep(ANSWERS_S)
             raise
 
     def _fail(self, error: ShoalError) -> None:
+        """Nothing is stored any more, and what the model has may not be in the store: nobody may be told of it."""
+        self._ended = error
         for waiting in self._waiting:
             if not waiting.stored.done():
                 waiting.stored.set_exception(error)
@@ -340,7 +354,13 @@ class Store:
             return None
         # The lease first: a batch may bring a fence of our own.
         if lease is not None and lease.body == writes[0].body:
-            return lease.sequence + len(writes) - 1
+            last = lease.sequence + len(writes) - 1
+            if await self._ends(writes, last):
+                return last
+            # A batch is all or nothing but for a server whose space ends in the middle of it: the rest is missing.
+            LOG.warning("batch-stored-in-part", records=len(writes) - 1)
+            self._lease_sequence = lease.sequence
+            return None
         if read_fence(fence) != self.fence:
             raise Deposed("another orchestrator leads now") from error
         stored = lease.sequence if lease is not None else 0
@@ -349,6 +369,16 @@ class Store:
             self.freeze(f"its lease has sequence {stored}, and {self._lease_sequence} was stored")
             self._lease_sequence = stored
         return None
+
+    async def _ends(self, writes: list[Write], last: int) -> bool:
+        """Whether the last message of a batch was stored, under this sequence."""
+        if len(writes) == 1:
+            return True
+        try:
+            found = await self._stream.get(writes[-1].subject)
+        except ShoalError:
+            return False
+        return found is not None and found.sequence == last
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Store events; StoreUnavailable or TimedOut when that is not known to have happened for all of them."""

@@ -16,6 +16,7 @@ from shoal.bus.connection import NatsBus, connect
 from shoal.bus.streams import JetStreamState
 from shoal.errors import ShoalError, Unavailable
 from shoal.metrics.loop_watch import loop_watched
+from shoal.metrics.protocol import NOBODY, Metrics
 from shoal.metrics.serving import metrics_on
 from shoal.service_manager import ServiceManager, service_manager
 from shoal.version import version
@@ -37,12 +38,12 @@ _RETRY_MAX_S = 5.0
 _EXPECTED = (ShoalError, HypervisorError, NetworkError, JournalError)
 
 
-async def connected(settings: Settings, rng: random.Random, log: Any) -> NatsBus:
+async def connected(settings: Settings, rng: random.Random, log: Any, metrics: Metrics = NOBODY) -> NatsBus:
     """A connection, as soon as the server is there; that it is not is said once."""
     wait_s, said = 0.5, False
     while True:
         try:
-            return await connect(settings.server, name=f"shoal-worker {settings.host}")
+            return await connect(settings.server, name=f"shoal-worker {settings.host}", metrics=metrics)
         except Unavailable as error:
             if not said:
                 log.warning("server-waited-for", error=error.message)
@@ -90,7 +91,7 @@ class Run:
             await stack.enter_async_context(self._manager.watched())
             hosts = await hosts_of(settings, rng)
             self._manager.status(f"waiting for NATS at {settings.server}")
-            bus = await stack.enter_async_context(await connected(settings, rng, self._log))
+            bus = await stack.enter_async_context(await connected(settings, rng, self._log, metrics))
             at_once = asyncio.Semaphore(_AT_ONCE)
             process = Process(
                 bus, JetStreamState(bus), NatsBlobs(bus), lambda: at_once, rng, version(), metrics

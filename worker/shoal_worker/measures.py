@@ -5,6 +5,7 @@ Refuses to know who counts, and how it is read. The worker of many simulated hos
 
 from __future__ import annotations
 
+from shoal.metrics.dropped import MESSAGES_DROPPED
 from shoal.metrics.loop_watch import LOOP_METRICS
 from shoal.metrics.protocol import Metric
 
@@ -66,4 +67,5 @@ CATALOGUE: tuple[Metric, ...] = (
     *(ROUND_SECONDS, FAILED_ROUNDS, ACTIONS, ACTION_SECONDS, OVERDUE),
     *(HEARTBEATS, UNACKNOWLEDGED, REPORTS),
     *LOOP_METRICS,
+    MESSAGES_DROPPED,
 )

@@ -105,20 +105,18 @@ async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, i
     progress(0, plan.total, "launching")
     entries = entries_of(leader, plan)
     hosts = placed_hosts(leader, plan, entries)
-    storing: list[asyncio.Future[None]] = []
     try:
-        for records, at in launching.launches(leader.model, plan, entries, hosts, leader.ids):
-            plan = replace(plan, reached=at.reached, published=at.published)
-            changes = Changes()
-            changes.put(*records, plan)
-            storing.append(asyncio.ensure_future(leader.commit(changes)))
-            # The model has taken it in by then; the store works on it while the next slice is made.
-            await asyncio.sleep(0)
-        await asyncio.gather(*storing)
-    except BaseException:
-        for each in storing:
-            each.cancel()
-        raise
+        async with asyncio.TaskGroup() as storing:
+            for records, at in launching.launches(leader.model, plan, entries, hosts, leader.ids):
+                plan = replace(plan, reached=at.reached, published=at.published)
+                changes = Changes()
+                changes.put(*records, plan)
+                storing.create_task(leader.commit(changes), name="launches")
+                # The model has taken it in by then; the store works on it while the next slice is made.
+                await asyncio.sleep(0)
+    except ExceptionGroup as failed:
+        # The store is lost to all of them alike; a caller is told of one error, not of a group.
+        raise failed.exceptions[0] from failed
     changes = Changes()
     changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
     await leader.commit(changes)

@@ -24,9 +24,15 @@ from shoal import subjects
 from shoal.bus.nats_client import QuickClient
 from shoal.bus.protocol import Message
 from shoal.errors import PermissionDenied, ShoalError, TimedOut, Unavailable
+from shoal.metrics.dropped import MESSAGES_DROPPED
+from shoal.metrics.protocol import NOBODY, Metrics
 
 LOG = logging.getLogger("shoal.bus")
 CONNECT_TIMEOUT_S = 2.0
+#: so many messages of one subscription may wait for their handler; more are dropped, and of the others none
+MAX_PENDING = 262_144
+#: one line in the log for so many that were dropped
+_DROPS_A_LINE = 10_000
 _PERMISSION = "permissions violation"
 #: so many different ones are told of
 _MAX_REFUSED = 100
@@ -52,8 +58,10 @@ class NatsSubscriptionHandle:
 class NatsBus:
     """`shoal.bus.protocol.Bus` over one NATS connection. Made by `connect`."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, metrics: Metrics = NOBODY) -> None:
         self.server = server
+        self._metrics = metrics
+        self._dropped = 0
         self.client: Client = QuickClient()
         #: set once the connection is closed for good
         self.closed = asyncio.Event()
@@ -102,7 +110,10 @@ class NatsBus:
                     waiting.set_exception(PermissionDenied(f"the server does not allow `{subject}`: {text}"))
             self._tell_refusal(text)
         if isinstance(error, nats.errors.SlowConsumerError):
-            LOG.warning("messages dropped: too many were waiting (%s)", error)
+            self._metrics.count(MESSAGES_DROPPED)
+            if self._dropped % _DROPS_A_LINE == 0:
+                LOG.warning("messages dropped: too many were waiting (%s; %d before)", error, self._dropped)
+            self._dropped += 1
         else:
             LOG.debug("connection: %s", error)
 
@@ -221,7 +232,7 @@ class NatsBus:
 
         try:
             subscription = await self.client.subscribe(
-                subject, queue=queue, cb=deliver, pending_msgs_limit=262_144, pending_bytes_limit=-1
+                subject, queue=queue, cb=deliver, pending_msgs_limit=MAX_PENDING, pending_bytes_limit=-1
             )
         except nats.errors.Error as error:
             raise self._error(subject, error) from error
@@ -268,8 +279,8 @@ def _told(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-async def connect(server: str, *, name: str) -> NatsBus:
+async def connect(server: str, *, name: str, metrics: Metrics = NOBODY) -> NatsBus:
     """Connect to NATS. Unavailable within two seconds when there is no server."""
-    bus = NatsBus(server)
+    bus = NatsBus(server, metrics)
     await bus.open(name=name)
     return bus

@@ -21,6 +21,7 @@ from shoal.errors import (
     NotFound,
     OtherVersion,
     ShoalError,
+    StoreUnavailable,
     TimedOut,
     Unavailable,
 )
@@ -117,6 +118,8 @@ class Caller:
         heard_at = loop.time()
         unknown = 0
         answered = False
+        # what ended a leader's term says more than that nobody leads after it
+        reason: StoreUnavailable | None = None
 
         def heard(message: Message) -> None:
             nonlocal heard_at, answered
@@ -134,6 +137,7 @@ class Caller:
                 return await self._once(subject, body, request, heard)
             except (Unavailable, TimedOut) as error:
                 # No leader, or one that died meanwhile: the request's id makes sending it again harmless.
+                reason = error if isinstance(error, StoreUnavailable) else reason
                 silent_s = loop.time() - heard_at
                 deaf = not answered and not isinstance(error, TimedOut)
                 if deaf and silent_s > DOUBT_S and await self._is_led():
@@ -144,6 +148,8 @@ class Caller:
                         f"than this client ({version()})"
                     ) from error
                 if silent_s > self._patience_s:
+                    if reason is not None:
+                        raise reason from error
                     raise
                 if progress is not None:
                     progress(0, 0, "waiting for an orchestrator")

@@ -194,20 +194,21 @@ async def cluster(
     apart: str = "",
     nats: int = 1,
     keep: bool = False,
+    room: str = "",
     expected: Collection[str] = (),
 ) -> AsyncIterator[Cluster]:
     """Run a cluster of simulated hosts and yield it once all are alive; all of it is gone at the end.
 
     The hosts `apart` have a process of their own, so that they can be lost and the others stay. With `keep` guests
-    outlive the processes of their workers, as real ones do. Of three servers (`nats`) one may be lost. AssertionError
-    when a daemon left a traceback in its log, a task that nobody asked for its error, or a consumer, unless the line has
+    outlive the processes of their workers, as real ones do. Of three servers (`nats`) one may be lost; one alone may have
+    little `room` for its streams, such as 8MB. AssertionError when a daemon left a traceback in its log, a task that nobody asked for its error, or a consumer, unless the line has
     an `expected` word in it.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-cluster-")))
         names = [_numbered(NATS_SERVER, number) for number in range(1, nats + 1)]
         servers = (
-            [stack.enter_context(running_nats_server(store))]
+            [stack.enter_context(running_nats_server(store, room=room))]
             if nats == 1
             else stack.enter_context(running_nats_servers(names))
         )

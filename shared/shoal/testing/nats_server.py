@@ -51,14 +51,15 @@ def wait_for_ports(folder: Path, process: subprocess.Popen[bytes], log: Path) ->
 class NatsServer:
     """A nats-server that can be killed and started again: same port, same streams. Made by `running_nats_server`."""
 
-    def __init__(self, folder: Path, store: Path, *, port: int, config: str) -> None:
+    def __init__(self, folder: Path, store: Path, *, port: int, config: str, room: str = "") -> None:
         self.url = ""
         self._folder = folder
         self._log = folder / "nats.log"
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
+        limit = f", max_file_store: {room}" if room else ""
         (folder / "nats.conf").write_text(
-            f'jetstream {{ store_dir: "{store}" }}\nports_file_dir: "{folder}"\n{config}\n'
+            f'jetstream {{ store_dir: "{store}"{limit} }}\nports_file_dir: "{folder}"\n{config}\n'
         )
 
     def start(self) -> None:
@@ -86,12 +87,12 @@ class NatsServer:
 
 @contextlib.contextmanager
 def running_nats_server(
-    store: Path | None = None, *, port: int = -1, config: str = ""
+    store: Path | None = None, *, port: int = -1, config: str = "", room: str = ""
 ) -> Iterator[NatsServer]:
-    """As `nats_server`, and yield the server itself."""
+    """As `nats_server`, and yield the server itself. `room` is the most that its streams may take, such as 8MB."""
     with tempfile.TemporaryDirectory(prefix="shoal-nats-") as made:
         folder = Path(made)
-        server = NatsServer(folder, store or folder / "store", port=port, config=config)
+        server = NatsServer(folder, store or folder / "store", port=port, config=config, room=room)
         try:
             server.start()
             yield server
