@@ -42,18 +42,26 @@ class Aging:
 
     def _look(self, now: float) -> None:
         hosts = self._inventory.hosts
-        silent_s = {
-            host: now - seen.heard_at
+        # Nearly all of them, nearly always, are alive and were heard just now: they are only counted.
+        silent = [
+            host
             for host, seen in hosts.items()
-            if seen.state != "lost" and seen.heartbeat is not None
-        }
-        frozen = mass_loss(silent_s)
+            if seen.state != "alive" or host_state(seen.heard_at, now) != "alive"
+        ]
+        counted = [
+            now - hosts[host].heard_at
+            for host in silent
+            if hosts[host].state != "lost" and hosts[host].heartbeat is not None
+        ]
+        known_hosts = len(hosts) - len(silent) + len(counted)
+        frozen = mass_loss(counted, known_hosts)
         if frozen and not self._inventory.frozen:
-            LOG.error("mass-loss", silent=frozen, hosts=len(silent_s), done="none of them is declared lost")
+            LOG.error("mass-loss", silent=frozen, hosts=known_hosts, done="none of them is declared lost")
         elif self._inventory.frozen and not frozen:
             LOG.info("mass-loss-over")
         self._inventory.frozen = frozen
-        for host, seen in list(hosts.items()):
+        for host in silent:
+            seen = hosts[host]
             state = host_state(seen.heard_at, now)
             # Of a host that this leader has never heard nothing is known, until it has been silent for long.
             known = seen.heartbeat is not None or state == "lost"

@@ -13,10 +13,11 @@ from shoal import codec, subjects
 from shoal.bus.protocol import Bus, Message, Subscription
 from shoal.errors import Conflict, ShoalError
 from shoal.messages.desired import Claim, Claimed
+from shoal_orchestrator.acknowledging import Spawn
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.observed import SeenHost, host_state
 from shoal_orchestrator.core.records import HostRecord
-from shoal_orchestrator.inventory import HostInventory, Spawn
+from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.store import Store
 
 LOG = structlog.get_logger("shoal.claims")

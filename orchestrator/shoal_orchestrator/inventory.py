@@ -1,7 +1,7 @@
 """What the workers say: heartbeats, reports and inventories, kept up to date and waited for.
 
-Refuses to decide anything about VMs, and about hosts: see `claims` and `aging`. A gap in a worker's reports, or a
-worker that is new to this leader, is answered by asking it for its whole inventory.
+Refuses to decide anything about VMs, and about hosts: see `claims` and `aging`; `acknowledging` answers heartbeats. A
+gap in a worker's reports, or a worker that is new to this leader, is answered by asking it for its whole inventory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from shoal.bus.protocol import Bus, Message, Subscription
 from shoal.errors import ShoalError
 from shoal.messages.desired import (
     Heartbeat,
-    HeartbeatAck,
     Inventory,
     InventoryRequest,
     LaunchRecord,
@@ -29,9 +28,9 @@ from shoal.messages.desired import (
 )
 from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_orchestrator import measures
+from shoal_orchestrator.acknowledging import Acknowledgements, Spawn
 from shoal_orchestrator.core.backwards import went_backwards
 from shoal_orchestrator.core.observed import HostState, SeenHost, carried_out
-from shoal_orchestrator.desired_counts import DesiredCounts
 from shoal_orchestrator.news import ANYWHERE, News
 from shoal_orchestrator.store import Store
 from shoal_orchestrator.vm_counts import VMCounts
@@ -39,10 +38,12 @@ from shoal_orchestrator.vm_counts import VMCounts
 LOG = structlog.get_logger("shoal.inventory")
 #: well below what a new leader waits for its hosts: a question that was lost is asked again with the next heartbeat
 INVENTORY_TIMEOUT_S = 2.0
+#: how many hosts are asked at once: were it all that have come back, their answers would come too late, and each be
+#: asked for again
+INVENTORIES_AT_ONCE = 256
 
 #: called with each VM status that is news: host, what was known before, what is known now
 VMListener = Callable[[str, VMStatus | None, VMStatus], None]
-Spawn = Callable[..., None]
 
 
 class HostInventory:
@@ -52,8 +53,9 @@ class HostInventory:
         self._bus = bus
         self._store = store
         self._spawn = spawn
-        self._counts = DesiredCounts(store)
+        self.acknowledgements = Acknowledgements(bus, store, spawn)
         self._metrics = metrics
+        self._read_heartbeat = codec.small_reader(Heartbeat)
         self.hosts: dict[str, SeenHost] = defaultdict(SeenHost)
         self.vm_counts = VMCounts(store.model, self.hosts)
         #: how many hosts have fallen silent together, too many to be believed; 0: none are
@@ -65,6 +67,7 @@ class HostInventory:
         self.capture_listeners: list[Callable[[str], None]] = []
         self._doubting = False
         self._news = News()
+        self._free_to_ask = asyncio.Semaphore(INVENTORIES_AT_ONCE)
 
     # --- what is known -----------------------------------------------------------------------------------
 
@@ -191,7 +194,7 @@ class HostInventory:
         ]
 
     def _on_heartbeat(self, message: Message) -> None:
-        beat = codec.decode(message.body, Heartbeat, limit=codec.MAX_COMMAND_BYTES)
+        beat = self._read_heartbeat(message.body)
         seen = self.hosts[beat.host]
         record = self._store.model.hosts.get(beat.host)
         standing = record is not None and record.incarnation == beat.incarnation and not record.fenced
@@ -214,8 +217,7 @@ class HostInventory:
         if not self._doubting and self._went_backwards(beat):
             self._doubting = True
             self._spawn(self._doubt(beat), "store-doubted")
-        if message.reply:
-            self._spawn(self._acknowledge(beat.host, message.reply, claimed), "heartbeat-ack")
+        self.acknowledgements.owe(beat.host, message.reply, claimed=claimed)
 
     def _went_backwards(self, beat: Heartbeat) -> str:
         store = self._store
@@ -230,21 +232,6 @@ class HostInventory:
                 self._store.freeze(reason)
         finally:
             self._doubting = False
-
-    async def _acknowledge(self, host: str, reply: str, claimed: bool) -> None:
-        count, sequence = self._counts.of(host)
-        fence = self._store.fence
-        ack = HeartbeatAck(
-            store=fence.store,
-            epoch=fence.epoch,
-            nonce=fence.nonce,
-            succeeds=fence.succeeds,
-            frozen=self._store.frozen,
-            claimed=claimed,
-            stored=count,
-            sequence=sequence,
-        )
-        await self._bus.publish(reply, codec.encode(ack))
 
     def _on_report(self, message: Message) -> None:
         report = codec.decode(message.body, Report)
@@ -293,19 +280,8 @@ class HostInventory:
         """Ask a host for everything; the answer replaces what was known of it."""
         seen = self.hosts[host]
         try:
-            after, first, pages = 0, -1, []
-            while True:
-                answer = await self._bus.request(
-                    subjects.host_request(host, "inventory"),
-                    codec.encode(InventoryRequest(after=after)),
-                    timeout_s=INVENTORY_TIMEOUT_S,
-                )
-                page = codec.decode(answer.body, Inventory)
-                first = page.number if first < 0 else first
-                pages.append(page)
-                if not page.next:
-                    break
-                after = page.next
+            async with self._free_to_ask:
+                pages = await self._pages(host)
             if pages[0].session != seen.session:
                 return
             known = {status.instance for page in pages for status in page.vms}
@@ -313,7 +289,7 @@ class HostInventory:
                 seen.forget(instance)
                 self.vm_counts.vm_changed(instance)
             seen.segments = {s.vni for page in pages for s in page.segments if s.present}
-            seen.reports = first
+            seen.reports = pages[0].number
             for page in pages:
                 self._take(host, seen, page)
             self._metrics.count(measures.INVENTORIES, "ok")
@@ -323,6 +299,21 @@ class HostInventory:
             LOG.warning("inventory-failed", host=host, error=error.message)
         finally:
             seen.asking = False
+
+    async def _pages(self, host: str) -> list[Inventory]:
+        """The answer of a host, whole."""
+        pages: list[Inventory] = []
+        after = 0
+        while True:
+            answer = await self._bus.request(
+                subjects.host_request(host, "inventory"),
+                codec.encode(InventoryRequest(after=after)),
+                timeout_s=INVENTORY_TIMEOUT_S,
+            )
+            pages.append(codec.decode(answer.body, Inventory))
+            after = pages[-1].next
+            if not after:
+                return pages
 
     def move(self, host: str, state: HostState) -> None:
         """A host is in another state now: whoever waits for that is told."""

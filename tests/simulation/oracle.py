@@ -197,7 +197,7 @@ def _view_wrong(
     state = leader.inventory.state(host)
     if state != "alive":
         yield f"the leader has it as {state}"
-    held, counted = parts.desired.counted(), leader.inventory._counts.of(host)
+    held, counted = parts.desired.counted(), leader.inventory.acknowledgements.counts.of(host)
     if held != counted:
         yield f"the worker holds {held}, and the leader counts {counted}"
     for record in launches:

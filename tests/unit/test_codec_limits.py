@@ -80,3 +80,44 @@ def test_unknown_kinds_of_records_are_known_as_such() -> None:
     """A record of a newer version has no type here: it is kept, and told of by its subject."""
     assert record_kind("shoal.state.wormhole.red.a") is None
     assert record_kind("shoal.launch.mm1.red.a") is LaunchRecord
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_reads_small_messages_quickly_takes_no_bomb_either(name: str) -> None:
+    """Nor one that is cut down to the size that it reads: it costs at most a few times its bytes."""
+    read = codec.small_reader(Heartbeat)
+    for body in (BOMBS[name], BOMBS[name][: codec.MAX_COMMAND_BYTES]):
+        tracemalloc.start()
+        try:
+            with pytest.raises(InvalidRequest):
+                read(body)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 8 * MIB
+
+
+@given(st.binary(max_size=200))
+def test_it_reads_what_the_careful_way_reads(body: bytes) -> None:
+    """Random bytes are the same message, or the same refusal."""
+    quick, careful = (
+        _read(lambda: codec.small_reader(Heartbeat)(body)),
+        _read(lambda: codec.decode(body, Heartbeat)),
+    )
+    assert str(quick) == str(careful)
+
+
+def test_it_reads_heartbeats_of_other_versions() -> None:
+    """In either encoding, and whatever else they say."""
+    fields = {
+        "host": "mm1",
+        "incarnation": "i",
+        "session": "s",
+        "version": "9",
+        "capacity": {"cpus": 4, "memory_mib": 8, "gpus": [1, 2]},
+        "warnings": ["hot"],
+        "humidity": {"inside": 0.4},
+    }
+    for body in (msgpack.packb(fields), msgspec.json.encode(fields)):
+        beat = codec.small_reader(Heartbeat)(body)
+        assert (beat.host, beat.capacity.cpus, beat.warnings) == ("mm1", 4, ("hot",))
