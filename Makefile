@@ -46,11 +46,9 @@ release: setup  ## check that tag, version and changelog agree, and build what i
 	@packaging/check-release
 	@$(BIN)/python packaging/try_wheels.py --keep dist
 
-bench: setup  ## measure, and write the tables of docs/performance.md
+bench: setup  ## measure, print one table, and write the tables of docs/performance.md
 	@$(BIN)/python benchmarks/schedule.py --write docs/performance.md
-	@$(BIN)/python benchmarks/names.py
-	@$(BIN)/python benchmarks/prompt.py
-	@$(BIN)/python benchmarks/launch.py
+	@$(BIN)/python -m benchmarks --write docs/performance.md
 
 docs: setup  ## write the pages that are generated from the code
 	@$(BIN)/python -m shoal.cli.reference > docs/commands.md

@@ -1,6 +1,6 @@
 """How long a person waits: `shoal -e version`, `vm info` of many VMs, a script of configuration lines.
 
-    python benchmarks/prompt.py [--vms N] [--hosts N] [--lines N] [--repeat N]
+    python -m benchmarks.prompt [--vms N] [--hosts N] [--lines N] [--repeat N] [--json]
 
 Measured on a real nats-server, a real orchestrator and simulated hosts. Times are wall-clock times of whole programs,
 but for "at the prompt", which is a session that is connected already. The yardstick beside them is a Python that
@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
+
+from benchmarks.rows import Row, number, show
 
 import shoal
 from shoal.console.session import Session, console_grammar
@@ -69,7 +71,7 @@ def script(lines: int) -> str:
     return "".join(f"vm config memory {128 + number}\n" for number in range(lines))
 
 
-async def measure(options: argparse.Namespace) -> None:
+async def measure(options: argparse.Namespace) -> list[Row]:
     """Launch the VMs, then time each thing, the best of several times."""
     repeat = range(options.repeat)
     async with cluster(f"mm[1-{options.hosts}]") as running:
@@ -81,24 +83,25 @@ async def measure(options: argparse.Namespace) -> None:
             file.write(script(options.lines))
             file.flush()
             yardstick = min(bare_python() for _ in repeat)
-            rows = [
-                ("shoal -e version", [program(running.url, "-e", "version") for _ in repeat]),
+            taken = [
+                ("`shoal -e version`", "< 0.2 s", [program(running.url, "-e", "version") for _ in repeat]),
                 (
-                    f"shoal -e 'vm info', {options.vms:,} VMs",
+                    f"`shoal -e 'vm info'` of {options.vms:,} VMs",
+                    "< 0.5 s",
                     [program(running.url, "--namespace", NAMESPACE, "-e", "vm info") for _ in repeat],
                 ),
-                ("the same at the prompt", await at_the_prompt(running.url, options.repeat)),
+                ("the same at the prompt", "< 0.2 s", await at_the_prompt(running.url, options.repeat)),
                 (
-                    f"shoal read, {options.lines:,} lines of vm config",
+                    f"`shoal read` of {options.lines:,} lines of `vm config`",
+                    "",
                     [
                         program(running.url, "--namespace", NAMESPACE, "read", str(Path(file.name)))
                         for _ in repeat
                     ],
                 ),
             ]
-    print(f"{'a Python that imports asyncio':40} best {yardstick:6.3f} s")
-    for name, taken in rows:
-        print(f"{name:40} best {min(taken):6.3f} s   ({min(taken) / yardstick:5.1f} x that)")
+    bare = f"best of {options.repeat}; a Python that imports asyncio: {number(yardstick, 's')}"
+    return [Row(what, min(times), "s", budget=budget, note=bare) for what, budget, times in taken]
 
 
 def main() -> None:
@@ -108,7 +111,9 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=5)
-    asyncio.run(measure(parser.parse_args()))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    show(asyncio.run(measure(options)), as_json=options.json)
 
 
 if __name__ == "__main__":
