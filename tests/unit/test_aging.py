@@ -80,3 +80,10 @@ def test_how_many_are_too_many(silent: int, hosts: int, expected: int) -> None:
 def test_nobody_freezes_before_the_first_would_be_lost() -> None:
     """Many that are suspect may all be back in a moment."""
     assert mass_loss([10.0] * 50, 100) == 0
+
+
+def test_few_of_many_that_fall_silent_are_lost() -> None:
+    """Four of a hundred are no mass loss: those that are heard count among all."""
+    hosts = inventory(*[30.0] * 4, *[0.0] * 96)
+    assert aged(hosts) == [*["lost"] * 4, *["alive"] * 96]
+    assert hosts.frozen == 0

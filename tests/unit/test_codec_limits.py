@@ -121,3 +121,11 @@ def test_it_reads_heartbeats_of_other_versions() -> None:
     for body in (msgpack.packb(fields), msgspec.json.encode(fields)):
         beat = codec.small_reader(Heartbeat)(body)
         assert (beat.host, beat.capacity.cpus, beat.warnings) == ("mm1", 4, ("hot",))
+
+
+def test_it_refuses_what_is_no_small_message() -> None:
+    """A heartbeat over 64 KiB is well formed, and is not read."""
+    fields: dict[str, object] = {"host": "mm1", "incarnation": "i", "session": "s", "version": "9"}
+    fields |= {"capacity": {"cpus": 4, "memory_mib": 8}, "warnings": ["x" * 1024] * 64}
+    with pytest.raises(InvalidRequest, match="at most 65536"):
+        codec.small_reader(Heartbeat)(msgpack.packb(fields))
