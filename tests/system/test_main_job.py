@@ -127,7 +127,7 @@ async def fill(client, image, name, addresses, cdrom=""):
 
 
 async def test_the_main_job(guest_image, tmp_path_factory):
-    """Isolation and reach across hosts, a worker killed and started again, and a namespace cleared: all in one lab."""
+    """Isolation and reach across hosts, daemons killed and started again, and a namespace cleared: all in one lab."""
     async with laboratory(tmp_path_factory) as (lab, client):
         await guest_checks.put_media(client, lab.state.parent)
         red = await fill(client, guest_image, "red", SHARED, guest_checks.FIRST)
@@ -139,6 +139,7 @@ async def test_the_main_job(guest_image, tmp_path_factory):
         recorders = capture_checks.recorders(lab)
         await check_reach(lab, reds, blues)
         await check_worker_restart(lab, client, reds, red)
+        await check_control_plane(lab, reds, red)
         await capture_checks.go_on(lab, red, recorders)
         await check_error(red, guest_image)
         await check_tap(lab, red, reds)
@@ -186,15 +187,7 @@ async def check_worker_restart(lab, client, reds, red):
     worker = lab.worker("mm1")
     os.kill(worker["pid"], signal.SIGKILL)
     assert await reaches(lab, other, SHARED[int(row.name[2:]) - 1], f"red/{row.name}")
-    with (lab.state / "again.log").open("wb") as log:
-        again = subprocess.Popen(
-            worker["argv"],
-            env={**os.environ, **worker.get("env", {})},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    lab.restarted.append(again)
+    again = start_again(lab, worker, "again.log")
     try:
 
         async def claimed():
@@ -221,6 +214,44 @@ async def check_worker_restart(lab, client, reds, red):
     except BaseException:
         print((lab.state / "again.log").read_text())
         raise
+
+
+def start_again(lab, process, log):
+    """Run a process of the lab that was killed once more, as anyone can from processes.json."""
+    with (lab.state / log).open("wb") as sink:
+        started = subprocess.Popen(
+            process["argv"],
+            env={**os.environ, **process.get("env", {})},
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    lab.restarted.append(started)
+    return started
+
+
+async def check_control_plane(lab, reds, red):
+    """Without NATS and orchestrator (kill -9 of both) guests and tunnels go on; afterwards they are the same, and obey."""
+    before = {row.name: (row.instance, row.pid, "RUNNING") for row in await red.vms()}
+    processes = lab.read("processes.json")["processes"]
+    dead = [process for role in ("nats", "orchestrator") for process in processes if process["role"] == role]
+    assert len(dead) == 2
+    for process in dead:
+        os.kill(process["pid"], signal.SIGKILL)
+    assert await reaches(lab, reds[0], SHARED[1], "red/vm2")
+    assert await reaches(lab, reds[1], SHARED[0], "red/vm1")
+    for process in dead:
+        start_again(lab, process, f"{process['role']}-again.log")
+
+    async def the_same():
+        with contextlib.suppress(shoal.ShoalError):
+            return {row.name: (row.instance, row.pid, row.state) for row in await red.vms()} == before
+        return False
+
+    await eventually(the_same, "all guests are the processes that they were", 120)
+    assert (await red.stop("vm1")).vms == "vm1"
+    assert (await red.start("vm1")).vms == "vm1"
+    assert await reaches(lab, reds[1], SHARED[0], "red/vm1")
 
 
 async def check_error(red, image):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -72,3 +73,33 @@ async def test_what_was_cancelled_before_is_no_cancellation() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_attempts_that_fail_leave_no_connection_open() -> None:
+    """A server that takes connections and says nothing, or hangs up: each connection to it is closed by the client."""
+    open_ = 0
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_
+        open_ += 1
+        with contextlib.suppress(OSError):
+            await reader.read()  # until the client closes it
+        open_ -= 1
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = QuickClient()
+    async with server:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await client.connect(
+                    f"nats://127.0.0.1:{port}",
+                    connect_timeout=0.1,
+                    reconnect_time_wait=0,
+                    max_reconnect_attempts=-1,
+                )
+        await client.close()
+        async with asyncio.timeout(10):
+            while open_:
+                await asyncio.sleep(0.01)

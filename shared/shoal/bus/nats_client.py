@@ -61,6 +61,13 @@ class QuickClient(Client):
         with cancellable():
             await super().connect(*args, **options)
 
+    async def _select_next_server(self) -> None:
+        # nats-py forgets the connection of an attempt that failed; the garbage collector would close it some day
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]  # nats-py says no types there
+        with cancellable():
+            await super()._select_next_server()
+
     async def close(self) -> None:
         """As nats-py's, which takes itself for closed when an attempt to connect has failed, whatever came after it."""
         try:
