@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import signal
@@ -392,6 +393,10 @@ async def test_giving_up_a_program_that_has_ended(monkeypatch: pytest.MonkeyPatc
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+        await asyncio.sleep(0)
+        spawned.clear()
+        del running
+        gc.collect()  # which would complain of what is left open
     finally:
         os.close(writing)
         os.close(reading)

@@ -191,6 +191,7 @@ async def run_program(program: Sequence[str]) -> str:
         with contextlib.suppress(TimeoutError):  # whom it has started may hold its output open
             async with asyncio.timeout(_LAST_WORDS_S):
                 await process.communicate()
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # asyncio has no other way to give up its output
         raise
     text = "\n".join(part for part in (_decoded(out), _decoded(err)) if part)
     if process.returncode:
