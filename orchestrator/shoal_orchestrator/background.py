@@ -96,8 +96,9 @@ class Background:
         if now.gone:
             self._bury_vm(host, now)
             return
-        event = present.of_vm(host, now)
-        if event is None or now.instance not in self._leader.model.instances:
+        record = self._leader.model.instances.get(now.instance)
+        event = None if record is None else present.of_vm(record, now)
+        if event is None:
             return
         # It was told before, as to a predecessor, when the host only says it again.
         changed = before is not None and before.state != now.state

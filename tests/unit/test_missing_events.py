@@ -140,6 +140,14 @@ def test_where_nothing_was_told_everything_there_is_is_missing() -> None:
     ]
 
 
+@pytest.mark.parametrize(("power", "asked"), [("off", True), ("running", False), ("paused", False)])
+def test_the_end_of_a_vm_tells_whether_it_was_asked_for(power: Any, asked: bool) -> None:
+    """A VM that was killed and one that powered itself off end in the same state: the event tells them apart."""
+    event = present.of_vm(launch(power=power), status(state="QUIT"))
+    assert isinstance(event, VMQuit)
+    assert event.asked is asked
+
+
 @pytest.mark.parametrize(
     ("state", "event"),
     [("BUILDING", VMLaunched), ("RUNNING", VMStarted), ("QUIT", VMQuit), ("ERROR", VMFailed)],
@@ -254,7 +262,7 @@ def test_the_last_events_tell_the_present_state_wherever_the_telling_broke_off(
     for revision, (number, state) in enumerate(history, 1):
         now = status(f"vm{number}", f"i{number}", state, revision=revision)
         hosts["mm1"].take(now, 0.0)
-        event = present.of_vm("mm1", now)
+        event = present.of_vm(launch(f"vm{number}", f"i{number}"), now)
         assert event is not None
         events.append(event)
     told, whole = told_of(*events[:cut]), told_of(*events)

@@ -92,7 +92,7 @@ def _vms(told: Told, model: Model, seen: Mapping[str, SeenHost]) -> Looks:
     for launches in list(model.launches.values()):
         for record in list(launches.values()):
             status = seen[record.host].instances.get(record.instance) if record.host in seen else None
-            yield _lacking(told, present.of_vm(record.host, status)) if status is not None else None
+            yield _lacking(told, present.of_vm(record, status)) if status is not None else None
 
 
 def _taps(told: Told, model: Model, seen: Mapping[str, SeenHost]) -> Looks:

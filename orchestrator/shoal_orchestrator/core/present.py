@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shoal.messages.desired import TapRecord, TapStatus, VMStatus
+from msgspec.structs import replace
+
+from shoal.messages.desired import LaunchRecord, TapRecord, TapStatus, VMStatus
 from shoal.messages.events import (
     BridgeCreated,
     Event,
@@ -39,20 +41,26 @@ _OF_STATE: Mapping[str, type[VMEvent]] = {
 _OF_HOST: Mapping[HostState, type[Event]] = {"alive": HostAlive, "suspect": HostSuspect, "lost": HostLost}
 
 
-def of_vm(host: str, status: VMStatus) -> VMEvent | None:
-    """What a host says of a VM of ours; None while it has not carried out anything, or has forgotten it."""
+def of_vm(record: LaunchRecord, status: VMStatus) -> VMEvent | None:
+    """What a VM's host says of it; None while it has not carried out anything, or has forgotten it.
+
+    That a VM is off was `asked` for where its record says so, however it ended: nobody wants it back.
+    """
     kind = _OF_STATE.get(status.state)
     if kind is None or status.revision < 1 or status.orphan or status.gone:
         return None
-    return kind(
+    event = kind(
         namespace=status.namespace,
         name=status.name,
-        host=host,
+        host=record.host,
         instance=status.instance,
         revision=status.revision,
         reason=status.reason,
         id=f"{status.instance}-{status.revision}-{status.state}",
     )
+    if isinstance(event, VMQuit):
+        return replace(event, asked=record.power in ("off", "gone"))
+    return event
 
 
 def of_host(name: str, state: HostState) -> Event | None:

@@ -71,6 +71,7 @@ def _row(leader: Leader, record: LaunchRecord) -> VMRow:
         name=record.name,
         host=record.host,
         state=seen.state,
+        wanted=record.power,
         instance=record.instance,
         uuid=record.uuid,
         pid=seen.pid,

@@ -170,9 +170,14 @@ class VMPaused(VMEvent, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VMQuit(VMEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """A VM ended: it was killed, or powered itself off."""
+    """A VM ended: it was killed (`asked` is true), or powered itself off (`asked` is false).
+
+    `asked` says whether a command wants it to be off. Only events of before this field was have none.
+    """
 
     what: ClassVar[str] = "quit"
+
+    asked: bool | None = None
 
 
 class VMFailed(VMEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from textwrap import wrap
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from shoal.core.vmconfig import VMConfig
 from shoal.messages.base import Display, Done, Integer, Page, Reply, Request, Table
-from shoal.messages.desired import Port, State
+from shoal.messages.desired import Port, Power, State
 from shoal.messages.hosts import go_duration
 from shoal.messages.schedule import Launched
 
@@ -192,13 +192,18 @@ class ClearTags(Request[Done], frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VMRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One VM: what is wanted of it, and what its host reports."""
+    """One VM: what is wanted of it, and what its host reports.
+
+    `wanted` is what commands ask of it, `state` what it is: one that is QUIT although it is wanted `running` has powered
+    itself off, one that was killed is wanted `off`. Empty only from an orchestrator that does not tell it.
+    """
 
     id: int
     namespace: str
     name: str
     host: str
     state: State
+    wanted: Power | Literal[""] = ""
     instance: str = ""
     uuid: str = ""
     pid: int = 0
