@@ -76,7 +76,7 @@ def explain(
     """
     own = next((item for item in items if vm in item.names), None)
     if own is None:
-        raise NotFound(f"vm not found: {vm}")
+        raise NotFound(f"vm not found: {vm}", names=(vm,))
     views = [_without(host, vm, own.load) if host.name == at else host for host in hosts]
     if at and limit is not None:
         limit = replace(limit, used=_less(limit.used, own.load))

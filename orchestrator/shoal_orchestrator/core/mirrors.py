@@ -58,7 +58,7 @@ def interface(model: Model, namespace: str, name: str, index: str) -> End:
     """An interface of a VM. Raises NotFound and InvalidRequest."""
     vm = model.launches[namespace].get(name)
     if vm is None:
-        raise NotFound(f"vm not found: {name}")
+        raise NotFound(f"vm not found: {name}", names=(name,))
     if not is_integer(index):
         raise InvalidRequest(f"invalid interface number: `{index}`")
     if not 0 <= int(index) < len(vm.ports):

@@ -17,7 +17,7 @@ ALL = "all"
 
 def not_found(name: str) -> Failure:
     """The failure for one VM that does not exist."""
-    return Failure(kind="NotFound", code=404, message=f"vm not found: {name}")
+    return Failure(kind="NotFound", code=404, message=f"vm not found: {name}", names=(name,))
 
 
 def resolve(vms: Mapping[str, LaunchRecord], target: str) -> tuple[list[LaunchRecord], tuple[Failure, ...]]:

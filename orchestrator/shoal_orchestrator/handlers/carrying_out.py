@@ -139,7 +139,7 @@ def _launched(leader: Leader, records: Sequence[LaunchRecord]) -> Launched:
         seen = view_of(leader, current) if current is not None else None
         if seen is not None and seen.state in ("ERROR", "LOST"):
             message = f"{record.name}: {seen.reason}"
-            failures.append(Failure(kind="Refused", code=409, message=message))
+            failures.append(Failure(kind="Refused", code=409, message=message, names=(record.name,)))
         else:
             good.append(record.name)
     waiting = {

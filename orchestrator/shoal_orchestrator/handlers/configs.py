@@ -104,7 +104,7 @@ def saved_config(leader: Leader, namespace: str, name: str) -> VMConfig:
     saved = leader.model.configs[namespace].get(name)
     if saved is None:
         known = ", ".join(sorted(leader.model.configs[namespace])) or "none"
-        raise NotFound(f"config {name} does not exist", details=(f"saved ones: {known}",))
+        raise NotFound(f"config {name} does not exist", details=(f"saved ones: {known}",), names=(name,))
     return saved.config
 
 
@@ -127,7 +127,7 @@ async def clone_config(leader: Leader, namespace: str, request: CloneConfig, cal
     record = leader.namespace(namespace)
     vm = leader.model.launches[namespace].get(request.vm)
     if vm is None:
-        raise NotFound(f"vm not found: {request.vm}")
+        raise NotFound(f"vm not found: {request.vm}", names=(request.vm,))
     networks = tuple(replace(net, mac="") for net in vm.config.networks)
     changes = Changes()
     changes.put(replace(record, config=replace(vm.config, uuid="", networks=networks)))

@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 
+from shoal.codec import error_of
 from shoal.core.files import check_file
 from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, Unavailable
 from shoal.messages.base import Failure, Said
@@ -15,6 +16,7 @@ from shoal.messages.guests import AskQEMU, Pictured, Screenshot, ShowTop, Top, T
 from shoal.messages.host_requests import MeasureGuests, RunQMP, TakeScreenshot, Usage
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.targets import ALL
+from shoal_orchestrator.core.wrong_state import STATE_ERROR, state_error
 from shoal_orchestrator.handlers.results import name_content
 from shoal_orchestrator.handlers.vms import targets, view_of
 from shoal_orchestrator.leader import Call, Leader
@@ -29,7 +31,9 @@ _QUOTED = """expected JSON in single quotes, such as '{"execute": "query-status"
 def failure_of(record: LaunchRecord, error: ShoalError, *, alone: bool) -> Failure:
     """What failed for one VM; of several (not `alone`) it is named, as hosts and not people wrote the message."""
     message = error.message if alone else f"{record.name}: {error.message}"
-    return Failure(kind=error.kind, code=error.code, message=message)
+    return Failure(
+        kind=error.kind, code=error.code, message=message, details=error.details, names=(record.name,)
+    )
 
 
 def with_guests(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRecord], list[Failure]]:
@@ -42,12 +46,12 @@ def with_guests(leader: Leader, namespace: str, target: str) -> tuple[list[Launc
     if target != ALL:
         here = {record.instance for record in present}
         failures += [
-            Failure(kind=Conflict.kind, code=Conflict.code, message=f"VM state error: {record.name}")
+            state_error(record, STATE_ERROR, view_of(leader, record).state)
             for record in found
             if record.instance not in here
         ]
     if not present and len(failures) == 1:
-        raise Conflict(failures[0].message)
+        raise error_of(failures[0])
     return present, failures
 
 
@@ -55,7 +59,7 @@ def one_guest(leader: Leader, namespace: str, name: str) -> LaunchRecord:
     """The VM of that name (or id), which has a guest. NotFound or Conflict otherwise."""
     found, _ = with_guests(leader, namespace, name)
     if len(found) != 1:
-        raise NotFound(f"vm not found: {name}: this command takes one VM")
+        raise NotFound(f"vm not found: {name}: this command takes one VM", names=(name,))
     return found[0]
 
 

@@ -71,7 +71,7 @@ def _chosen(leader: Leader, namespace: str, request: ClearMirrors) -> list[End]:
     found = mirrors(leader.model, namespace)
     if request.index == ALL:
         if request.target not in leader.model.launches[namespace]:
-            raise NotFound(f"vm not found: {request.target}")
+            raise NotFound(f"vm not found: {request.target}", names=(request.target,))
         return [
             end for end in found if isinstance(end.record, LaunchRecord) and end.record.name == request.target
         ]

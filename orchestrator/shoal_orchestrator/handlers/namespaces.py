@@ -69,7 +69,7 @@ async def clear_namespace(leader: Leader, _: str, request: ClearNamespace, call:
         # It was begun before. What is there under these names and is not being cleared came later.
         names = [name for name in names if name in model.namespaces and model.namespaces[name].clearing]
     elif request.name not in ("all", *model.namespaces):
-        raise NotFound(f"no such namespace: `{request.name}`; `namespace` lists them")
+        raise NotFound(f"no such namespace: `{request.name}`; `namespace` lists them", names=(request.name,))
     notes = await _end_captures(leader, names, call)
     changes = Changes()
     # Others may have been cleared while their captures were put into the store.

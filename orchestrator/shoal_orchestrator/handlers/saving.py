@@ -237,7 +237,14 @@ async def _each_saved(leader: Leader, vms: list[LaunchRecord], folder: str, call
             try:
                 saved = await _save(leader, vm, f"{folder}/{vm.name}", lambda *_: None)
             except ShoalError as error:
-                return Failure(kind=error.kind, code=error.code, message=f"{vm.name}: {error.message}")
+                message = f"{vm.name}: {error.message}"
+                return Failure(
+                    kind=error.kind,
+                    code=error.code,
+                    message=message,
+                    details=error.details,
+                    names=(vm.name,),
+                )
         done += 1
         call.progress(done, len(vms), "saving VMs")
         return saved

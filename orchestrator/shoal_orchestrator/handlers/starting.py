@@ -16,9 +16,10 @@ from shoal_orchestrator.core.launching import SLICE
 from shoal_orchestrator.core.recovering import is_dead, move_elsewhere
 from shoal_orchestrator.core.restarts import restart_problems
 from shoal_orchestrator.core.targets import ALL
+from shoal_orchestrator.core.wrong_state import queue_note, state_error
 from shoal_orchestrator.handlers.planning import limit_of
 from shoal_orchestrator.handlers.recovery import new_homes
-from shoal_orchestrator.handlers.vms import carry_out, state_error, targets, view_of
+from shoal_orchestrator.handlers.vms import carry_out, targets, view_of
 from shoal_orchestrator.leader import Call, Leader
 
 _LOST = (
@@ -54,7 +55,7 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
             as_asked.append(record)
         elif state == "RUNNING":
             named = "vm is already running" if alone else "vm is already running: {vm}"
-            failures.append(state_error(record, named))
+            failures.append(state_error(record, named, state))
         elif state == "LOST":
             failures.append(state_error(record, _LOST.replace("{host}", record.host)))
         else:
@@ -65,7 +66,10 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
     failures += refused
     changes = Changes()
     changes.put(*changed)
-    return await carry_out(leader, call, changes, [*changed, *as_asked], failures, "RUNNING", "starting")
+    reply = await carry_out(leader, call, changes, [*changed, *as_asked], failures, "RUNNING", "starting")
+    if request.target != ALL:
+        return reply
+    return replace(reply, notes=(*reply.notes, *queue_note(leader.model.queued(namespace))))
 
 
 def _restarts(

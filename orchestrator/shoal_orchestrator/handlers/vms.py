@@ -7,8 +7,9 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from shoal.codec import error_of
 from shoal.core.ranges import expand, fold
-from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, error_class
+from shoal.errors import InvalidRequest
 from shoal.messages.base import Done, Failure
 from shoal.messages.desired import LaunchRecord, Power, State
 from shoal.messages.vms import (
@@ -28,6 +29,7 @@ from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.clearing import gone, incarnation_of
 from shoal_orchestrator.core.observed import View, view
 from shoal_orchestrator.core.targets import ALL, resolve
+from shoal_orchestrator.core.wrong_state import STATE_ERROR, in_brief, replaced, state_error, with_queued
 from shoal_orchestrator.handlers.collecting import collect
 from shoal_orchestrator.handlers.paging import heavy_page
 from shoal_orchestrator.leader import Call, Leader
@@ -86,14 +88,10 @@ def targets(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRec
     """The VMs that a word means. A single missing one raises NotFound; among others it is a failure."""
     leader.namespace(namespace)
     found, missing = resolve(leader.model.launches[namespace], target)
-    if missing and not found and len(missing) == 1:
-        raise NotFound(missing[0].message)
-    return found, list(missing)
-
-
-def state_error(record: LaunchRecord, message: str) -> Failure:
-    """That a VM is not in the state that a command needs; `{vm}` in the message is its name."""
-    return Failure(kind=Conflict.kind, code=Conflict.code, message=message.format(vm=record.name))
+    failures = with_queued(missing, leader.model.queued(namespace))
+    if failures and not found and len(failures) == 1:
+        raise error_of(failures[0])
+    return found, failures
 
 
 async def _power(
@@ -122,7 +120,7 @@ async def _power(
                 replace(record, revision=record.revision + 1, power=power, incarnation=incarnation)
             )
         elif not everyone:
-            failures.append(state_error(record, "VM state error: {vm}"))
+            failures.append(state_error(record, STATE_ERROR, state))
     changes.put(*changed)
     return await carry_out(leader, call, changes, [*changed, *as_asked], failures, wanted, verb)
 
@@ -176,22 +174,17 @@ async def carry_out(
         else:
             failures.append(trouble)
     if failures and not changed and len(failures) == 1:
-        raise _raised(failures[0])
-    reply = Changed(vms=fold(record.name for record in good), count=len(good), failures=tuple(failures))
+        raise error_of(failures[0])
+    reply = Changed(vms=fold(record.name for record in good), count=len(good), failures=in_brief(failures))
     await call.commit(Changes(), reply)
     return reply
-
-
-def _raised(failure: Failure) -> ShoalError:
-    return error_class(failure.kind)(failure.message, details=failure.details)
 
 
 def outcome(leader: Leader, record: LaunchRecord, wanted: State | None) -> Failure | None:
     """Why a VM is not what was asked for; None if it is. `wanted` None: any state is fine."""
     current = leader.model.launches[record.namespace].get(record.name)
     if current is None or current.revision > record.revision:
-        what = "removed" if current is None else f"changed to {current.power}"
-        return state_error(record, f"{{vm}}: another command has {what} it meanwhile")
+        return replaced(record, current)
     seen = view_of(leader, record)
     host_state = leader.inventory.state(record.host)
     if seen.state == wanted:
@@ -202,7 +195,7 @@ def outcome(leader: Leader, record: LaunchRecord, wanted: State | None) -> Failu
     if wanted is None:
         return None
     message = f"{record.name}: {seen.reason or f'is {seen.state}, not {wanted}'}"
-    return Failure(kind="Refused", code=409, message=message)
+    return Failure(kind="Refused", code=409, message=message, names=(record.name,))
 
 
 async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Call) -> Changed:
@@ -211,15 +204,16 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
     found, failures = targets(leader, namespace, request.target or ALL)
     flushed: list[LaunchRecord] = []
     for record in found:
-        if view_of(leader, record).state in ("QUIT", "ERROR"):
+        state = view_of(leader, record).state
+        if state in ("QUIT", "ERROR"):
             flushed.append(record)
         elif not everyone:
-            failures.append(state_error(record, "VM state error: {vm}"))
+            failures.append(state_error(record, STATE_ERROR, state))
     changes = Changes()
     changes.put(*(gone(leader.model, record) for record in flushed))
     if failures and not flushed and len(failures) == 1:
-        raise _raised(failures[0])
-    reply = Changed(vms=fold(r.name for r in flushed), count=len(flushed), failures=tuple(failures))
+        raise error_of(failures[0])
+    reply = Changed(vms=fold(r.name for r in flushed), count=len(flushed), failures=in_brief(failures))
     await call.commit(changes, reply)
     return reply
 
