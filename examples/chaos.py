@@ -17,7 +17,7 @@ async def strike(vm: shoal.VMHandle, how: str) -> None:
     """Hurt a VM. That it is hurt already, by somebody else, is none of our business."""
     try:
         await (vm.kill() if how == "kill" else vm.stop())
-    except shoal.Conflict as error:
+    except shoal.Refused as error:
         print(f"{vm.name} was not running: {error}", file=sys.stderr)
 
 
@@ -25,8 +25,8 @@ async def heal(vm: shoal.VMHandle) -> None:
     """Let a VM run again, whatever state it is in."""
     try:
         await vm.start()
-    except shoal.Conflict:
-        print(f"{vm.name} runs already", file=sys.stderr)
+    except shoal.Refused as error:  # it may run already
+        print(f"{vm.name} was not started: {error}", file=sys.stderr)
     await vm.wait("RUNNING", timeout_s=120)
 
 

@@ -32,7 +32,9 @@ class Nurse:
         await asyncio.sleep(min(LONGEST_S, FIRST_S * 2 ** self.starts[name]))
         self.starts[name] += 1
         vm = self.ns.vm(name)
-        with contextlib.suppress(shoal.NotFound, shoal.Conflict):  # somebody else removed or started it
+        with contextlib.suppress(
+            shoal.Refused
+        ):  # somebody else was faster, or it failed again: an event tells
             if (await vm.row()).state == "ERROR":
                 print(f"starting {name} again ({self.starts[name]} of {self.tries})", flush=True)
                 await vm.start()

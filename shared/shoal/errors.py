@@ -74,8 +74,8 @@ class NamespaceGone(NotFound):
 class EventsGone(NotFound):
     """Events that were asked for are not in the stream any more, or the stream is another than it was.
 
-    `asked` is the sequence that was to be next, `first` and `last` are those that the stream has now. `since=0` goes
-    on with the oldest event that there is.
+    `asked` is the sequence that was to be next, `first` and `last` are those that the stream has now. Look at how things
+    are, and go on with `since=0`: the oldest event that there is.
     """
 
     kind = "EventsGone"

@@ -51,3 +51,9 @@ async def test_the_pieces_run_one_after_another(
     for line in ("web[1-3] 3", "PAUSED", "VMStarted db1", "('web1',)", "vm already exists with name `web1`"):
         assert line in said
     assert re.search(r"web1: launched by shoal-client@\S+\[\d+\]", said)
+
+
+def test_the_page_says_how_patient_a_call_is() -> None:
+    """The number of seconds on the page is the default of `connect`."""
+    (seconds,) = re.findall(r"`patience_s` seconds \((\d+);", PAGE.read_text())
+    assert float(seconds) == inspect.signature(shoal.connect).parameters["patience_s"].default

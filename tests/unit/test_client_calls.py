@@ -12,6 +12,7 @@ import pytest
 from tests.unit.client_rig import Answer, client_of, row
 
 import shoal
+from shoal import codec
 from shoal.client import Command
 from shoal.client.calls import DOUBT_S
 from shoal.errors import (
@@ -255,3 +256,19 @@ async def test_an_orchestrator_without_its_store_is_no_other_version() -> None:
     client, _ = client_of(lambda _: iter([away]), patience_s=DOUBT_S + 2)
     with pytest.raises(StoreUnavailable, match="the store is away"):
         await client.namespace("red").start()
+
+
+@pytest.mark.parametrize("method", ["launch", "start", "stop", "kill", "flush"])
+async def test_what_failed_for_the_only_vm_is_raised(method: str) -> None:
+    """A handle on one VM raises what failed for it, as the class that it is; a namespace's reply has it."""
+    failure = codec.failure_of(Conflict("web1: it burns", details=("call somebody",), names=("web1",)))
+
+    def fails(request: Request[Any]) -> Iterator[Answer]:
+        yield msgspec.structs.replace(empty(type(request).reply), failures=(failure,))
+
+    client, _ = client_of(fails)
+    red = client.namespace("red")
+    with pytest.raises(Conflict, match="web1: it burns") as caught:
+        await getattr(red.vm("web1"), method)()
+    assert (caught.value.names, caught.value.details) == (("web1",), ("call somebody",))
+    assert (await getattr(red, method)("web1")).failures == (failure,)

@@ -158,6 +158,7 @@ def connect(
 
     `server` is a NATS URL; without it `NATS_URL` or nats://127.0.0.1:4222. `name` is what the program calls itself:
     operators see it, and other programs in whose way its commands get. `patience_s`: how many seconds a call waits
-    while no orchestrator answers. Entering raises Unavailable within two seconds when there is no server.
+    while no orchestrator answers. Entering raises Unavailable within two seconds when there is no server; a server that
+    goes away later is waited for.
     """
     return _Connecting(server or default_server(), name, patience_s)

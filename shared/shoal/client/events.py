@@ -109,8 +109,9 @@ class Events:
     from there on is not missed. A step that is cancelled loses nothing. While the server or the stream is away, it
     waits; when they are back it goes on where it was.
 
-    Raises EventsGone when events that were to come next are gone, or the stream has gone backwards; NamespaceGone
-    after the last event of a namespace that was removed.
+    Raises EventsGone when events that were to come next are gone, or the stream has gone backwards: look at how things
+    are, and go on with `since=0`. NamespaceGone after the last event of a namespace that was removed; one that is not
+    there yet is waited for.
     """
 
     def __init__(
@@ -273,16 +274,16 @@ class Events:
         if asked < bounds.first and (not self._begun or bounds.identity == self._identity):
             text = (
                 f"events {asked} to {bounds.first - 1} are gone: the stream has {bounds.first} to {bounds.last}; "
-                f"go on with since={bounds.first - 1}, after a look at how things are"
+                "look at how things are, and go on with since=0"
             )
         elif not self._begun:
             text = (
                 f"no event {asked} can come next: the stream has {bounds.first} to {bounds.last}, and was perhaps made "
-                "anew; look at how things are, and go on without since"
+                "anew; look at how things are, and go on with since=0"
             )
         else:
             text = (
                 f"the stream of events is not the one that was read up to {self._seen}: it went backwards or was made "
-                f"anew, and has {bounds.first} to {bounds.last}; look at how things are, and go on without since"
+                f"anew, and has {bounds.first} to {bounds.last}; look at how things are, and go on with since=0"
             )
         return EventsGone(text, asked=asked, first=bounds.first, last=bounds.last)

@@ -11,6 +11,7 @@ from shoal import subjects
 from shoal.client.events import Events, EventSource
 from shoal.client.pending import Command, Listing, ProgressCallback
 from shoal.client.waiting import Waiting
+from shoal.codec import error_of
 from shoal.core.names import check_namespace, check_vm
 from shoal.core.ranges import expand, fold
 from shoal.core.vmconfig import VMConfig
@@ -80,7 +81,7 @@ class NamespaceHandle:
         return self.items(ListHosts())
 
     def events(self, *, since: int | None = None) -> Events:
-        """Events of this namespace; see `Client.events`."""
+        """Events of this namespace, which need not exist yet; see `Client.events`."""
         watched = "" if self.name == DEFAULT_NAMESPACE else self.name
         return Events(self._source, subjects.events(self.name), since=since, namespace=watched)
 
@@ -102,7 +103,10 @@ class NamespaceHandle:
         return self.call(Schedule(force=force), progress=progress)
 
     def start(self, target: str = "all") -> Command[Changed]:
-        """Let VMs run. A named one that has ended is launched again."""
+        """Let VMs run. A named one that has ended is launched again.
+
+        Returns when each of them runs or has failed: those that failed are in the reply's `failures`.
+        """
         return self.call(StartVMs(target=target))
 
     def stop(self, target: str = "all") -> Command[Changed]:
@@ -138,7 +142,10 @@ class NamespaceHandle:
 
 
 class VMHandle:
-    """A VM of a namespace, by its name."""
+    """A VM of a namespace, by its name.
+
+    There is only the one: what failed for it is raised, where a namespace's methods have it in `failures`.
+    """
 
     def __init__(self, namespace: NamespaceHandle, source: EventSource, name: str) -> None:
         self.namespace = namespace
@@ -148,6 +155,17 @@ class VMHandle:
     def __repr__(self) -> str:
         return f"<vm {self.name} of namespace {self.namespace.name}>"
 
+    def _alone(self, request: Request[R]) -> Command[R]:
+        """Send a command about this VM; what failed for it is raised."""
+
+        async def run(note: ProgressCallback) -> R:
+            reply = await self.namespace.call(request, progress=note)
+            for failure in reply.failures:
+                raise error_of(failure)
+            return reply
+
+        return Command(run)
+
     async def row(self) -> VMRow:
         """How it is now. NotFound when there is no such VM."""
         for row in await self.namespace.vms(self.name):
@@ -155,24 +173,27 @@ class VMHandle:
         raise NotFound(f"vm not found: {self.name}", names=(self.name,))
 
     def launch(self, config: VMConfig | None = None) -> Command[Launched]:
-        """Launch it; see `NamespaceHandle.launch`."""
-        return self.namespace.launch(self.name, config)
+        """Launch it; see `NamespaceHandle.launch`. Refused when it failed on its host."""
+        return self._alone(LaunchVMs(names=self.name, spec=config))
 
     def start(self) -> Command[Changed]:
-        """Let it run; launch it again if it has ended. Conflict if it runs."""
-        return self.namespace.start(self.name)
+        """Let it run; launch it again if it has ended. Conflict if it runs.
+
+        Returns when it runs. Raises Refused, with the host's reason, when it failed instead.
+        """
+        return self._alone(StartVMs(target=self.name))
 
     def stop(self) -> Command[Changed]:
         """Pause it."""
-        return self.namespace.stop(self.name)
+        return self._alone(StopVMs(target=self.name))
 
     def kill(self) -> Command[Changed]:
         """End it."""
-        return self.namespace.kill(self.name)
+        return self._alone(KillVMs(target=self.name))
 
     def flush(self) -> Command[Changed]:
         """Forget it, when it is in QUIT or ERROR."""
-        return self.namespace.flush(self.name)
+        return self._alone(FlushVMs(target=self.name))
 
     async def wait(self, state: State, *, timeout_s: float | None) -> VMRow:
         """Wait until it is in `state`; see `NamespaceHandle.wait`."""
