@@ -80,3 +80,26 @@ def test_the_program_is_named_once(words: list[str], said: str, capsys: pytest.C
     """A usage error begins with the program that was called, once, and names that program's own help."""
     assert main(words) == 2
     assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["lab", "--simulate", "3"], "how many hosts: `shoal lab --hosts 3`"),
+        (
+            ["lab", "--hosts", "2", "shoal", "vm", "info"],
+            "a command stands after `--`: `shoal lab … -- shoal vm info`",
+        ),
+    ],
+)
+def test_what_was_meant_is_told(words: list[str], hint: str) -> None:
+    """A number without its option, and a command without `--`, are answered with how they are written."""
+    with pytest.raises(UsageError) as caught:
+        parse(words)
+    assert caught.value.details == (hint,)
+
+
+def test_options_are_not_abbreviated() -> None:
+    """An option that begins like another one is none: a later option must not change what a script means."""
+    with pytest.raises(UsageError, match="--host 4"):
+        parse(["lab", "--host", "4"])

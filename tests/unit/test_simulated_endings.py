@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.waiting import eventually
 
 from shoal.core.vmconfig import VMConfig
-from shoal_worker.hypervisor import Guest, GuestSpec
+from shoal_worker.hypervisor import Guest, GuestSpec, HypervisorError
 from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.simulated_endings import ending_of
 from shoal_worker.simulated_hypervisor import SimulatedHypervisor
@@ -20,13 +22,33 @@ from shoal_worker.simulated_hypervisor import SimulatedHypervisor
         (("simulate.exit_after=5",), (5.0, False)),
         (("quiet simulate.fail_after=0.5",), (0.5, True)),
         (("simulate.fail_after=1", "simulate.exit_after=2"), (2.0, False)),
-        (("simulate.fail_after=soon", "simulate.fail_after=-1", "simulate.exit_after=inf"), None),
     ],
 )
 def test_what_kernel_arguments_say(append: tuple[str, ...], found: tuple[float, bool] | None) -> None:
-    """The last ending among the arguments counts; failures have a reason; what is no time says nothing."""
+    """The last ending among the arguments counts; failures have a reason; others say nothing."""
     ending = ending_of(append)
     assert (ending and (ending.after_s, bool(ending.reason))) == found
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "simulate.fail_after=soon",
+            "simulate.fail_after=-1",
+            "simulate.exit_after=inf",
+            "simulate.exit_after",
+        ),
+        *("simulate.fail_afer=2", "simulate.=1"),
+    ],
+)
+async def test_a_wrong_word_fails_the_launch(word: str) -> None:
+    """A guest whose argument is misspelled is not made, and the reason names the word."""
+    twin = SimulatedHypervisor()
+    with pytest.raises(HypervisorError, match=re.escape(f"`{word}`")):
+        await twin.create(spec("a", "quiet", word))
+    assert await guest(twin, "a") is None
+    await twin.close()
 
 
 def spec(instance: str, *append: str) -> GuestSpec:

@@ -228,3 +228,13 @@ def test_what_cannot_be_launched_is_named() -> None:
         "qemu-append",
         "tpm-socket",
     ]
+
+
+def test_what_is_no_number_is_answered_with_what_the_field_is() -> None:
+    """The peer's message stays; details say what the field is. A value after `=` is answered with a space."""
+    with pytest.raises(InvalidRequest, match=r"^strconv.ParseUint") as caught:
+        set_field(VMConfig(), "memory", ["1GB"])
+    assert caught.value.details == ("memory is a whole number, without a unit: memory in MiB (2048)",)
+    with pytest.raises(UsageError) as caught:
+        set_field(VMConfig(), "mem=128", [])
+    assert caught.value.details == ("values stand after a space: `vm config memory 128`",)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+_OURS = "simulate."
 _EXIT = "simulate.exit_after"
 _FAIL = "simulate.fail_after"
 
@@ -23,18 +24,29 @@ class Ending(NamedTuple):
 
 
 def ending_of(append: Sequence[str]) -> Ending | None:
-    """What the kernel arguments say of a guest's end; the last one counts, and what is no number of seconds does not."""
+    """What the kernel arguments say of a guest's end; the last one counts.
+
+    Raises ValueError for one that begins with `simulate.` and says nothing: a guest that never ends would be waited
+    for in vain.
+    """
     found: Ending | None = None
     for word in " ".join(append).split():
+        if not word.startswith(_OURS):
+            continue
         name, _, value = word.partition("=")
         if name not in (_EXIT, _FAIL):
-            continue
-        try:
-            after_s = float(value)
-        except ValueError:
-            continue
-        if math.isfinite(after_s) and after_s >= 0:
-            found = Ending(
-                after_s, f"the guest failed after {after_s:g} s, as {name} says" if name == _FAIL else ""
-            )
+            raise ValueError(f"the kernel argument `{word}` is unknown: there are `{_EXIT}=` and `{_FAIL}=`")
+        after_s = _seconds(value)
+        if after_s is None:
+            raise ValueError(f"the kernel argument `{word}` is wrong: expected seconds, as in `{name}=2`")
+        reason = f"the guest failed after {after_s:g} s, as {name} says" if name == _FAIL else ""
+        found = Ending(after_s, reason)
     return found
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -65,8 +65,12 @@ class SimulatedHypervisor:
             raise HypervisorError(
                 f"guest {who} is there already (instance {spec.instance}): destroy it first"
             )
+        try:
+            ending = ending_of(spec.config.append)
+        except ValueError as error:
+            raise HypervisorError(f"cannot simulate {who}: {error}") from error
         self.kept.memory[spec.instance] = self._remembered(spec) if spec.config.state else 0
-        if ending := ending_of(spec.config.append):
+        if ending is not None:
             self.kept.endings[spec.instance] = ending
         self._put(
             Guest(

@@ -28,7 +28,7 @@ def generated(docs: Path) -> dict[Path, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Writes events.md's catalogue, events.schema.json and asyncapi.json."
+        allow_abbrev=False, description="Writes events.md's catalogue, events.schema.json and asyncapi.json."
     )
     parser.add_argument("docs", type=Path, help="the folder of the docs")
     for file, text in generated(parser.parse_args(arguments).docs).items():

@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns 0 when every VM has a host, 1 when some have none, 2 for input that is no such document.
     """
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="shoal plan",
         description="Where would VMs go? Reads hosts and VMs as JSON and writes placements as JSON, without a "
         "cluster. docs/scheduling.md describes both.",

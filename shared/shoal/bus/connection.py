@@ -94,7 +94,7 @@ class NatsBus:
                 await self.client.close()
             raise Unavailable(
                 f"no NATS server at {self.server} ({_told(reason)}); start a cluster with `shoal up`, "
-                "or name the server with --server or NATS_URL"
+                "without root with `shoal lab --simulate`, or name the server with --server or NATS_URL"
             ) from error
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):

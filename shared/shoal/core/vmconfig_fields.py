@@ -170,7 +170,12 @@ def resolve_field(word: str) -> Field:
         raise UsageError(f"ambiguous field `{word}`: it may be {names}")
     if word in _COMMANDS:
         raise UsageError(f"`vm config {word}` is no field: expected `vm config {word} {_COMMANDS[word]}`")
-    raise UsageError(f"unknown field of vm config: `{word}`; see `help vm config`")
+    name, equals, value = word.partition("=")
+    meant = [field.name for field in FIELDS if name and field.name.startswith(name)] if equals else []
+    raise UsageError(
+        f"unknown field of vm config: `{word}`; see `help vm config`",
+        details=(f"values stand after a space: `vm config {meant[0]} {value}`",) if len(meant) == 1 else (),
+    )
 
 
 def set_field(config: VMConfig, field: str, words: Sequence[str]) -> VMConfig:
@@ -318,7 +323,10 @@ def _parse_integer(field: Field, word: str) -> int:
     # the peer's error texts, which scripts' authors know
     parse, pattern = ("ParseUint", _UNSIGNED) if field.kind == "uint" else ("ParseInt", _SIGNED)
     if not pattern.fullmatch(word):
-        raise InvalidRequest(f'strconv.{parse}: parsing "{word}": invalid syntax')
+        raise InvalidRequest(
+            f'strconv.{parse}: parsing "{word}": invalid syntax',
+            details=(f"{field.name} is a whole number, without a unit: {field.help}",),
+        )
     if len(word) > 20 or abs(int(word)) > _LARGEST:
         raise InvalidRequest(f'strconv.{parse}: parsing "{word}": value out of range')
     value = int(word)

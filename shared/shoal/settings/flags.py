@@ -53,6 +53,7 @@ def read_settings(
 def parser_of(program: Program) -> argparse.ArgumentParser:
     """A parser that leaves what is not given out of its result."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog=program.name,
         description=program.description,
         argument_default=argparse.SUPPRESS,

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; paths go to stdout, progress and errors to stderr. Returns the exit code."""
     default = cache_folder(os.environ, root=os.geteuid() == 0) / "guest"
     parser = argparse.ArgumentParser(
-        prog="shoal guest", description="The small Linux guest for trying and tests."
+        allow_abbrev=False, prog="shoal guest", description="The small Linux guest for trying and tests."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("build", help="build kernel and initrd, unless they are there")

@@ -79,7 +79,7 @@ def guarded(lab: str, state: State) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Wait for the lab's end."""
     parser = argparse.ArgumentParser(
-        prog="shoal_worker.lab.guard", description="Takes a lab down after its death."
+        allow_abbrev=False, prog="shoal_worker.lab.guard", description="Takes a lab down after its death."
     )
     parser.add_argument("--lab", required=True)
     parser.add_argument("--state", type=Path, required=True)

@@ -63,7 +63,7 @@ async def _main(fd: int, places: Sequence[tuple[str, int]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Relay until a signal ends it."""
     parser = argparse.ArgumentParser(
-        prog="shoal_worker.lab.relay", description="Relays TCP between namespaces."
+        allow_abbrev=False, prog="shoal_worker.lab.relay", description="Relays TCP between namespaces."
     )
     parser.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
     parser.add_argument(

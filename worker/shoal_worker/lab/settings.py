@@ -9,7 +9,7 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from shoal.core import names, ranges
 from shoal.errors import InvalidRequest, UsageError
@@ -52,6 +52,9 @@ class UpSettings:
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; see `{self.prog} --help`")
 
@@ -125,7 +128,8 @@ def parse(
     found, unknown = _parser().parse_known_args(words)
     if unknown:
         raise UsageError(
-            f"shoal {found.verb}: unrecognized arguments: {' '.join(unknown)}; see `shoal {found.verb} --help`"
+            f"shoal {found.verb}: unrecognized arguments: {' '.join(unknown)}; see `shoal {found.verb} --help`",
+            details=_hints(found.verb, unknown),
         )
     if not 0 <= found.port <= _MAX_PORT:
         raise UsageError(
@@ -155,6 +159,17 @@ def parse(
         accelerator=found.accelerator,
         timeout_s=found.timeout,
     )
+
+
+def _hints(verb: str, unknown: Sequence[str]) -> tuple[str, ...]:
+    """What arguments that are none may have been meant as."""
+    if verb != "lab":
+        return ()
+    if len(unknown) == 1 and unknown[0].isdecimal():
+        return (f"how many hosts: `shoal lab --hosts {unknown[0]}`",)
+    if unknown[0].startswith("-"):
+        return ()
+    return (f"a command stands after `--`: `shoal lab … -- {' '.join(unknown)}`",)
 
 
 def _counted(number: int, option: str, most: int) -> int:
