@@ -173,6 +173,18 @@ def test_wrong_calls(
     assert client.opened == []
 
 
+@pytest.mark.parametrize("command", [["vm", "launch"], ["read"]])
+def test_help_behind_a_command(
+    client: FakeClient, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """`shoal vm launch --help` is `shoal help vm launch`: it succeeds, and asks no cluster."""
+    assert main(["help", *command]) == 0
+    told = capsys.readouterr()
+    assert main([*command, "--help"]) == 0
+    assert capsys.readouterr() == told
+    assert client.opened == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -182,7 +194,7 @@ def test_wrong_calls(
         ),
         (["vm", "info", "-o", "json"], "options stand before the command: `shoal -o … vm info`"),
         (["vm", "info", "--timeout=3"], "options stand before the command: `shoal --timeout … vm info`"),
-        (["vm", "launch", "--help"], "ask for help with `shoal help vm launch`"),
+        (["vm", "launch", "-h"], "ask for help with `shoal help vm launch`"),
         (["help", "lab"], "`lab` is a program of its own: `shoal lab --help`"),
     ],
 )
@@ -290,7 +302,7 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     """`shoal help | head -1` ends quietly."""
     command = f"{sys.executable} -c 'from shoal.cli.main import run; run()' help | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.startswith("namespace")
+    assert done.stdout.startswith("to begin with:")
     assert done.stderr == ""
 
 

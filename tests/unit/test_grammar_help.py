@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from shoal.console.session import console_grammar
+from shoal.console.session import Session, console_grammar
 from shoal.core.vmconfig_fields import FIELDS
 from shoal.errors import UsageError
 from shoal.grammar import Grammar
+from shoal.messages.base import Reply, Request
 from shoal.messages.catalogue import COMMANDS
 
 GRAMMAR = console_grammar(COMMANDS)
@@ -46,7 +50,10 @@ def test_help_of_a_beginning_lists_what_begins_so() -> None:
 def test_the_overview_has_every_command() -> None:
     """`help` has a line of at most 110 characters for each command."""
     lines = [line for line in GRAMMAR.help([]).splitlines() if line]
-    assert len(lines) == len({spelling.command for spelling in GRAMMAR.spellings}) + 1
+    beginning = 6
+    assert lines[0] == "to begin with:"
+    assert [line.split()[0] for line in lines[1:beginning]] == ["vm", "vm", "vm", "vm", "clear"]
+    assert len(lines) == beginning + len({spelling.command for spelling in GRAMMAR.spellings}) + 1
     assert max(map(len, lines)) <= 110
 
 
@@ -163,3 +170,48 @@ def test_a_grammar_of_no_commands_is_fine() -> None:
     """Nothing is known by a grammar without commands, and nothing breaks."""
     assert Grammar(()).complete([], "", lambda _: ()) == []
     assert Grammar(()).nearest(["vm"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ("list", ["vm info"]),
+        ("ps", ["vm info"]),
+        ("vm list", ["vm info"]),
+        ("vm delete web1", ["vm kill", "vm flush"]),
+        ("vm rm web1", ["vm kill", "vm flush"]),
+        ("status", ["mesh overview", "vm info"]),
+        ("start web1", ["vm start"]),
+        ("namespace red vm rm web1", ["vm kill", "vm flush"]),
+    ],
+)
+def test_words_of_other_programs_lead_to_ours(line: str, near: list[str]) -> None:
+    """What other programs call it is answered with what it is called here, and with nothing else."""
+    found = [" ".join(syntax.split()[:2]) for syntax in GRAMMAR.nearest(line.split())]
+    assert list(dict.fromkeys(found)) == near
+
+
+def test_help_of_a_vms_command_without_its_noun() -> None:
+    """`help launch` is the help of `vm launch`."""
+    assert GRAMMAR.help(["launch"]) == GRAMMAR.help(["vm", "launch"])
+
+
+async def test_a_command_may_be_asked_for_help() -> None:
+    """`--help` behind a command prints its help and sends nothing; a program that is run gets it itself."""
+
+    async def call(_: str, request: Request[Any]) -> Reply:
+        raise AssertionError(request)
+
+    ran: list[Sequence[str]] = []
+
+    async def shell(program: Sequence[str]) -> str:
+        ran.append(program)
+        return ""
+
+    session = Session(call, GRAMMAR, shell=shell)
+    for line in ("vm start --help", "vm start web1 --help"):
+        outcome = await session.run(line)
+        assert (outcome.exit_code, outcome.text) == (0, GRAMMAR.help(["vm", "start"])), line
+    assert (await session.run("bogus --help")).exit_code == 2
+    await session.run("shell ls --help")
+    assert ran == [("ls", "--help")]

@@ -71,3 +71,8 @@ def test_many_failures_fit_into_an_answer() -> None:
     told = in_brief([state_error(vm(f"vm{n}"), STATE_ERROR, "QUIT") for n in range(DETAILED + 3)])
     assert [bool(failure.details) for failure in told] == [True] * DETAILED + [False] * 3
     assert all(failure.names for failure in told)
+
+
+def test_wildcards_are_answered_with_ranges() -> None:
+    """Whoever writes a star hears how ranges are written."""
+    assert not_found("web*").details == ("there are no wildcards: a range is written web[1-4]",)

@@ -17,7 +17,9 @@ ALL = "all"
 
 def not_found(name: str) -> Failure:
     """The failure for one VM that does not exist."""
-    return Failure(kind="NotFound", code=404, message=f"vm not found: {name}", names=(name,))
+    prefix, star, _ = name.partition("*")
+    details = (f"there are no wildcards: a range is written {prefix or 'web'}[1-4]",) if star else ()
+    return Failure(kind="NotFound", code=404, message=f"vm not found: {name}", details=details, names=(name,))
 
 
 def resolve(vms: Mapping[str, LaunchRecord], target: str) -> tuple[list[LaunchRecord], tuple[Failure, ...]]:

@@ -99,7 +99,8 @@ def _completion(options: Options, printer: Printer) -> int:
 async def _run(options: Options, printer: Printer) -> int:
     async with Connection(options.server, timeout_s=options.timeout_s, stderr=sys.stderr) as connection:
         grammar = console_grammar(COMMANDS)
-        read = parse_read(options.words[1:]) if options.words[:1] == ("read",) else None
+        scripted = options.words[:1] == ("read",) and "--help" not in options.words
+        read = parse_read(options.words[1:]) if scripted else None
         reader = ScriptReader(printer, echo=bool(read and read.echo), strict=bool(read and read.strict))
         session = Session(
             connection.call,

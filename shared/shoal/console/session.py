@@ -18,7 +18,7 @@ from shoal.console.modifiers import Settings, choose_columns, filter_rows
 from shoal.console.peer import PEER_COMMANDS, NotSupported, WithoutEffect
 from shoal.console.steps import outcomes_of, step_of
 from shoal.console.tables import View
-from shoal.errors import InvalidRequest, NotFound, OtherVersion, ShoalError
+from shoal.errors import InvalidRequest, NotFound, OtherVersion, ShoalError, UsageError
 from shoal.grammar import Grammar, Match, join, split
 from shoal.messages.base import Failure, Reply, Request, Table
 from shoal.messages.config import ConfigStep, Configured, ConfigureSteps
@@ -28,6 +28,10 @@ from shoal.messages.vlans import ClearVLANs
 
 DEFAULT_NAMESPACE = "minimega"
 _HISTORY = 10_000
+_HELP = "--help"
+_COMMAND_AND_HELP = 2
+#: what follows these is another program's, or anything
+_FOREIGN = frozenset({"shell", "echo", "help"})
 
 #: `read FILE [check]`: carries out a script in this session
 Read = Callable[["Session", str, bool], Awaitable[Outcome]]
@@ -115,6 +119,8 @@ class Session:
         if not words:
             return Outcome()
         line = line.strip() or join(tuple(words))
+        if (told := self._help_asked(words)) is not None:
+            return told
         try:
             match = self.grammar.match(words, line=line)
         except ShoalError as error:
@@ -128,6 +134,18 @@ class Session:
         finally:
             if record:
                 self.history = [*self.history[1 - _HISTORY :], line]
+
+    def _help_asked(self, words: Sequence[str]) -> Outcome | None:
+        """The help of a command that has `--help` behind it, as with other programs; None for any other line.
+
+        What follows `shell` or `echo` is none of ours.
+        """
+        if len(words) < _COMMAND_AND_HELP or words[-1] != _HELP or not _FOREIGN.isdisjoint(words):
+            return None
+        try:
+            return Outcome(self.grammar.help(words[:-1]))
+        except UsageError:
+            return None  # it is no command, with help or without
 
     def step(self, line: str) -> ConfigStep | None:
         """What a line changes of the working configuration, if that is all that it does: see `configure`."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from shoal.grammar.matching import VALUE, reach
 from shoal.grammar.patterns import Literal, Maybe, Nested, Pattern
+from shoal.grammar.synonyms import meant, meant_commands
 from shoal.messages.base import Request
 
 Commands = Mapping[type[Request[Any]], Sequence[Pattern]]
@@ -23,6 +24,18 @@ _CLOSE = 0.5
 _COLUMN = 30
 _WIDTH = 110
 _CLAUSE = 20
+#: a line, the commands in it, what it does
+_FIRST_STEPS = (
+    ("vm launch kvm web[1-3]", (("vm", "launch"),), "create VMs, paused"),
+    ("vm start all", (("vm", "start"),), "let them run"),
+    ("vm info", (("vm", "info"),), "show them; `.columns name,state,host vm info` shows less"),
+    (
+        "vm kill all; vm flush",
+        (("vm", "kill"), ("vm", "flush")),
+        "end them; forget what has ended (two lines)",
+    ),
+    ("clear namespace red", (("clear", "namespace"),), "end and forget all that is in a namespace, and it"),
+)
 
 
 class Help(NamedTuple):
@@ -66,8 +79,17 @@ def topic(patterns: Sequence[Pattern]) -> str:
     return rest[0] if first == "clear" and rest else first
 
 
+def _first_steps(commands: Commands) -> tuple[str, ...]:
+    """What somebody new needs first; nothing for a grammar that does not have it all."""
+    there = {pattern.literals[:2] for patterns in commands.values() for pattern in patterns}
+    steps = [(line, what) for line, names, what in _FIRST_STEPS if all(name in there for name in names)]
+    if len(steps) < len(_FIRST_STEPS):
+        return ()
+    return ("\n".join(["to begin with:", *(f"  {line:<{_COLUMN - 2}} {what}" for line, what in steps)]),)
+
+
 def overview(commands: Commands) -> str:
-    """All commands, a line each, those of one topic together."""
+    """All commands, a line each, those of one topic together; before them, what somebody new needs first."""
     topics: dict[str, list[str]] = {}
     for command, patterns in commands.items():
         topics.setdefault(topic(patterns), []).append(_line(patterns, command))
@@ -78,7 +100,9 @@ def overview(commands: Commands) -> str:
             blocks[-1] += "\n" + lines[0]
         else:
             blocks.append("\n".join(lines))
-    return "\n\n".join([*blocks, "`help <command>` tells more; `apropos <word>` searches."])
+    return "\n\n".join(
+        [*_first_steps(commands), *blocks, "`help <command>` tells more; `apropos <word>` searches."]
+    )
 
 
 def apropos(commands: Commands, word: str) -> str:
@@ -102,6 +126,11 @@ def about(commands: Commands, words: Sequence[str]) -> str:
     if parts and others:
         others = ["See also:", *others]
     return "\n\n".join([*parts, *(["\n".join(others)] if others else [])])
+
+
+def about_meant(commands: Commands, words: Sequence[str]) -> str:
+    """The help of the commands that words of other programs mean, or those of VMs without their `vm`."""
+    return "\n\n".join(about(commands, name) for name in meant_commands(words))
 
 
 def of_line(commands: Commands, words: Sequence[str]) -> str:
@@ -142,6 +171,8 @@ def nearest(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...
     """The patterns that words which are no command come nearest to, as text, best first."""
     if not words:
         return ()
+    if found := meant(patterns, words):
+        return tuple(dict.fromkeys(pattern.syntax for pattern in found))[:_NEAREST]
     scored: list[tuple[int, float, Pattern]] = []
     for pattern in patterns:
         count, following, trace = reach(pattern, words)

@@ -155,6 +155,9 @@ class Grammar:
                 text = find(self._by_command(spellings), words)
                 if text:
                     return text
+        known = self._by_command(self.spellings)
+        if text := explain.about_meant(known, words):
+            return text
         raise UsageError(
             f"no help entry for `{join(tuple(words))}`; `help` lists the commands",
             details=self._way_on(words)[:-1],
