@@ -187,8 +187,9 @@ def test_a_grammar_of_no_commands_is_fine() -> None:
 )
 def test_words_of_other_programs_lead_to_ours(line: str, near: list[str]) -> None:
     """What other programs call it is answered with what it is called here, and with nothing else."""
-    found = [" ".join(syntax.split()[:2]) for syntax in GRAMMAR.nearest(line.split())]
-    assert list(dict.fromkeys(found)) == near
+    for words in (line.split(), tuple(line.split())):  # typed at a prompt, and as arguments
+        found = [" ".join(syntax.split()[:2]) for syntax in GRAMMAR.nearest(words)]
+        assert list(dict.fromkeys(found)) == near
 
 
 def test_help_of_a_vms_command_without_its_noun() -> None:

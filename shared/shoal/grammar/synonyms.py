@@ -34,7 +34,7 @@ _ALONE = {
 
 def meant_commands(words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The first words of the commands that words of other programs mean, best first; none where they are nobody's."""
-    found = _OF_VMS.get(words[1], ()) if words[:1] == ["vm"] and len(words) > 1 else ()
+    found = _OF_VMS.get(words[1], ()) if len(words) > 1 and words[0] == "vm" else ()
     if not found and words:
         found = _ALONE.get(words[0], ())
     return tuple(tuple(command.split()) for command in found)
