@@ -52,6 +52,8 @@ class Soak:
     def __init__(self, running: Cluster, client: Client, rng: random.Random) -> None:
         self.running, self.client, self.rng = running, client, rng
         self.repeated = 0
+        #: rounds after which each VM ran, once
+        self.right = 0
         self._numbers = count(1)
 
     async def safely(self, request: Request[Reply], namespace: str) -> Reply:
@@ -85,6 +87,7 @@ class Soak:
             await eventually(lambda: self._all_run(name), f"{VMS} VMs of {name} run, once each", ROUND_S)
             await ns.clear()
             await eventually(self._none, f"no guest is left of {name}", ROUND_S)
+        self.right += 1
         return f"{what} after {moment:.2f} s"
 
     async def _all_run(self, namespace: str) -> bool:

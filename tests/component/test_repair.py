@@ -89,6 +89,21 @@ async def prepared(client):
     return red
 
 
+async def goes_on(client, red):
+    """VMs are launched, started and killed as ever, and a new bridge gets a key that nobody has."""
+    await red.launch("c")
+    await client.namespace("new").start()
+    await red.kill("b1")
+    bridges = [(await vms(client, name)).popitem()[1][3][0].vni >> 12 for name in ("red", "new")]
+    await client.namespace("third").create()
+    await client.call(AddBridge(bridge="x"), namespace="third")
+    await client.call(ConfigureVM(field="net", values=("x,Z",)), namespace="third")
+    await client.namespace("third").launch("z")
+    key = (await vms(client, "third"))["z"][3][0].vni >> 12
+    assert len({*bridges, key}) == 3  # no key is given out twice
+    assert (await client.call(REPAIR)).items == ()
+
+
 @pytest.mark.parametrize("leader", ["a new leader", "the leader of then"])
 async def test_an_older_copy_is_repaired_from_the_hosts(tmp_path, leader):
     """VMs launched since have their records again, VMs killed since stay dead, and none is touched; the cluster goes on.
@@ -140,17 +155,7 @@ async def test_an_older_copy_is_repaired_from_the_hosts(tmp_path, leader):
         await settled(client, new, "new")
         await healthy(client)
         assert ended(running) == {"dead"}
-        await red.launch("c")
-        await client.namespace("new").start()
-        await red.kill("b1")
-        bridges = [(await vms(client, name)).popitem()[1][3][0].vni >> 12 for name in ("red", "new")]
-        await client.namespace("third").create()
-        await client.call(AddBridge(bridge="x"), namespace="third")
-        await client.call(ConfigureVM(field="net", values=("x,Z",)), namespace="third")
-        await client.namespace("third").launch("z")
-        key = (await vms(client, "third"))["z"][3][0].vni >> 12
-        assert len({*bridges, key}) == 3  # no key is given out twice
-        assert (await client.call(REPAIR)).items == ()
+        await goes_on(client, red)
         running.kill("orchestrator")
         running.start("orchestrator")
         await healthy(client)  # the next leader, too, finds one store that all obey

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import io
 import os
 import signal
@@ -16,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.waiting import eventually
 
 import shoal.client
 from shoal.cli import programs
 from shoal.cli import progress as progress_module
-from shoal.cli.main import main, run_program
+from shoal.cli.main import main
 from shoal.cli.progress import progress_on
 from shoal.errors import InvalidRequest, NotFound, ShoalError, Unavailable
 from shoal.messages.base import Done, Reply, Request, Said
@@ -306,23 +304,6 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     assert done.stderr == ""
 
 
-async def test_shell_runs_a_program() -> None:
-    """`shell` prints what the program printed, on stdout and then on stderr, and does not use a shell."""
-    assert await run_program(["echo", "hello  world", "$HOME"]) == "hello  world $HOME"
-    assert await run_program(["bash", "-c", "echo out; echo err >&2"]) == "out\nerr"
-
-
-async def test_shell_errors() -> None:
-    """A missing program is told in minimega's words; one that fails is told with its status and output."""
-    with pytest.raises(
-        InvalidRequest, match=r'^exec: "no-such-program": executable file not found in \$PATH$'
-    ):
-        await run_program(["no-such-program"])
-    with pytest.raises(InvalidRequest, match="ended with exit status 3") as caught:
-        await run_program(["bash", "-c", "echo why; exit 3"])
-    assert caught.value.details == ("why",)
-
-
 async def test_progress_is_silent_for_what_is_quick() -> None:
     """A command that answers within a second shows nothing."""
     stream = io.StringIO()
@@ -381,34 +362,3 @@ def test_a_fault_of_the_program_is_one_line(
     monkeypatch.setenv("SHOAL_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["vm", "info"])
-
-
-async def test_giving_up_a_program_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C when a program has ended, but what it started still has its output, gives it up and ends no prompt."""
-    spawned: list[asyncio.subprocess.Process] = []
-    spawn = asyncio.create_subprocess_exec
-
-    async def spying(*program: str, **how: Any) -> asyncio.subprocess.Process:
-        spawned.append(await spawn(*program, **how))
-        return spawned[0]
-
-    async def ended() -> bool:
-        return bool(spawned) and spawned[0].returncode is not None
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", spying)
-    reading, writing = os.pipe()  # closed by the test: what reads it ends with the test
-    running = asyncio.ensure_future(
-        run_program(["sh", "-c", f"cat /proc/{os.getpid()}/fd/{reading} & exit 0"])
-    )
-    try:
-        await eventually(ended, "the program has ended")
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        await asyncio.sleep(0)
-        spawned.clear()
-        del running
-        gc.collect()  # which would complain of what is left open
-    finally:
-        os.close(writing)
-        os.close(reading)

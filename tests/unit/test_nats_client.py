@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
+from tests.waiting import eventually
 
 from shoal.bus.nats_client import QuickClient, cancellable
 
@@ -75,31 +76,61 @@ async def test_what_was_cancelled_before_is_no_cancellation() -> None:
     assert ended.is_set()
 
 
-async def test_attempts_that_fail_leave_no_connection_open() -> None:
-    """A server that takes connections and says nothing, or hangs up: each connection to it is closed by the client."""
-    open_ = 0
+class Mute:
+    """A server that takes connections and says nothing; the first of them may be served as NATS would, and hung up on."""
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal open_
-        open_ += 1
-        with contextlib.suppress(OSError):
-            await reader.read()  # until the client closes it
-        open_ -= 1
-        writer.close()
+    def __init__(self, *, greets_first: bool) -> None:
+        self.taken = 0
+        #: connections that their other end has not closed
+        self.open = 0
+        self._greets_first = greets_first
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        self.open += 1
+        try:
+            if self._greets_first and self.taken == 1:
+                writer.write(b'INFO {"server_id": "x", "version": "2.15.0", "max_payload": 1024}\r\n')
+                await reader.readuntil(b"PING\r\n")
+                writer.write(b"PONG\r\n")
+                await writer.drain()
+            else:
+                with contextlib.suppress(OSError):
+                    await reader.read()
+        finally:
+            self.open -= 1
+            writer.close()
+
+
+@pytest.mark.parametrize("greets_first", [False, True], ids=["connecting", "reconnecting"])
+async def test_attempts_that_fail_leave_no_connection_open(greets_first: bool) -> None:
+    """However often it has tried a server that says nothing, one connection at most is open, and none once it is closed."""
+    mute = Mute(greets_first=greets_first)
+    server = await asyncio.start_server(mute.take, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     client = QuickClient()
+
+    async def ignore(_: Exception) -> None:
+        """It is to fail."""
+
     async with server:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await client.connect(
-                    f"nats://127.0.0.1:{port}",
-                    connect_timeout=0.1,
-                    reconnect_time_wait=0,
-                    max_reconnect_attempts=-1,
-                )
+        connecting = asyncio.ensure_future(
+            client.connect(
+                f"nats://127.0.0.1:{port}",
+                connect_timeout=0.2,
+                reconnect_time_wait=0,
+                max_reconnect_attempts=-1,
+                error_cb=ignore,
+            )
+        )
+        await eventually(lambda: _true(mute.taken >= 5), "five attempts")
+        await eventually(lambda: _true(mute.open <= 1), "those before the last are closed")
+        connecting.cancel()
+        await asyncio.wait((connecting,))
         await client.close()
-        async with asyncio.timeout(10):
-            while open_:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: _true(mute.open == 0), "the last one is closed")
+    assert client.is_closed
+
+
+async def _true(value: bool) -> bool:
+    return value

@@ -69,13 +69,9 @@ class QuickClient(Client):
             await super()._select_next_server()
 
     async def close(self) -> None:
-        """As nats-py's, which takes itself for closed when an attempt to connect has failed, whatever came after it."""
-        try:
-            with cancellable():
-                await super().close()
-        finally:
-            if self._transport is not None:
-                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py says no types there
+        """As nats-py's."""
+        with cancellable():
+            await super().close()
 
     async def flush(self, *args: Any, **options: Any) -> None:
         """As nats-py's."""
