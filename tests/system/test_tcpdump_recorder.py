@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.waiting import eventually
 
 from shoal.errors import InvalidRequest, Refused
@@ -58,10 +59,12 @@ async def test_what_passes_is_in_the_file_when_it_ends(recorder):
         send(b"just in time")
         await written(recording, b"just in time")
     finally:
-        said = await recorder.end(recording)
+        ended = await recorder.end(recording)
     send(b"too late")
-    assert "captured" in said
+    assert ended.ran
+    assert "captured" in ended.said
     assert not recorder.runs(recording)
+    assert not (await recorder.end(recording)).ran
     body = await content(recorder, recording)
     assert body.startswith(MAGIC)
     assert b"just in time" in body
@@ -140,3 +143,24 @@ async def test_another_process_of_that_number_is_left_alone(recorder):
         await recorder.end(stranger)
     finally:
         await recorder.end(recording)
+
+
+async def test_what_nobody_knows_of_is_ended(recorder, tmp_path):
+    """A recording whose worker died before it wrote it down ends, and its draft goes; a known one goes on, as does another host's."""
+    theirs = TcpdumpRecorder(tmp_path / "other")
+    mine = str(tmp_path / "mine.pcap")
+    known, lost, at_path = (
+        await recorder.start("known", "lo"),
+        await recorder.start("lost", "lo"),
+        await recorder.start("at-path", "lo", path=mine),
+    )
+    other = await theirs.start("lost", "lo")
+    try:
+        gone = replace(known, pid=0, path=str(tmp_path / "gone.pcap"))
+        assert await recorder.tidy([known, gone]) == [gone]
+        assert [theirs.runs(other), *map(recorder.runs, (known, lost, at_path))] == [True, True, False, False]
+        assert sorted(path.name for path in recorder._folder.iterdir()) == ["known.log", "known.pcap"]
+        assert Path(mine).read_bytes().startswith(MAGIC)
+    finally:
+        for recording in (known, lost, at_path, other):
+            await recorder.end(recording)

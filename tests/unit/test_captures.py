@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from shoal.bus.memory_blobs import MemoryBlobs
 from shoal.errors import Conflict, InvalidRequest, Refused
 from shoal.messages.capture_requests import Capture
-from shoal_worker.capture_book import CaptureBook
+from shoal_worker.capture_book import CaptureBook, Kept
 from shoal_worker.captures import Captures
-from shoal_worker.packet_recorder import Recording
+from shoal_worker.packet_recorder import End, Recording
 from shoal_worker.shelving import shelve_parts
 from shoal_worker.simulated_recorder import SimulatedRecorder
 
@@ -216,3 +216,98 @@ async def test_content_is_shelved_once(recorder: SimulatedRecorder, book: Captur
     told.clear()
     assert await shelve() == (digest, size)
     assert not any("putting" in text for _, _, text in told)
+
+
+async def test_what_is_asked_for_twice_is_begun_once(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """A question that comes again begins no second recording, which nobody would ever end."""
+    captures = held(recorder, book)
+    await captures.start(capture())
+    (kept,) = await book.read()
+    await captures.start(capture())
+    assert await book.read() == (kept,)
+    await captures.end(["c1"])
+    await captures.forget(["c1"])
+    assert not recorder.files
+
+
+async def test_what_was_not_written_down_is_ended(recorder: SimulatedRecorder, book: CaptureBook) -> None:
+    """A worker that died between the start and its list leaves a recording that nobody knows: the next one ends it."""
+    await held(recorder, book).start(capture("known"))
+    lost = await recorder.start("lost", TAP)
+    again = held(recorder, book)
+    await again.open()
+    (known,) = await book.read()
+    assert (await recorder.end(lost)).ran is False
+    assert list(recorder.files) == [known.recording.path]
+    assert (await recorder.end(known.recording)).ran
+
+
+async def test_a_death_that_nobody_noticed_is_seen_at_the_end(
+    recorder: SimulatedRecorder, book: CaptureBook
+) -> None:
+    """What is over when it is told to end has died before: the capture is partial."""
+    captures = held(recorder, book)
+    await captures.start(capture())
+    await recorder.end((await book.read())[0].recording)
+    (ended,) = await captures.end(["c1"])
+    assert ended.capture.partial
+
+
+class Lingering(SimulatedRecorder):
+    """Takes long to write what it has, and tells whoever watches that the process ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told, self.written = asyncio.Event(), asyncio.Event()
+
+    async def end(self, recording: Recording) -> End:
+        self._watching[recording.pid]()
+        self.told.set()
+        await self.written.wait()
+        return await super().end(recording)
+
+
+async def test_what_is_being_ended_is_not_collected(book: CaptureBook) -> None:
+    """Only when all is in its file a capture waits to be collected: before that its end would be missing, unseen.
+
+    That its process ends when it is told to is no death.
+    """
+    recorder = Lingering()
+    captures = held(recorder, book)
+    await captures.start(capture())
+    ending = asyncio.create_task(captures.end(["c1"]))
+    await recorder.told.wait()
+    assert (captures.ended, captures.waiting()) == (0, [])
+    assert captures.listed() == (capture(),)
+    recorder.written.set()
+    (ended,) = await ending
+    assert (captures.waiting(), ended.capture.partial) == ([ended], False)
+
+
+class FullBook(CaptureBook):
+    """A list on a disk that gets full."""
+
+    full = False
+
+    async def write(self, kept: tuple[Kept, ...]) -> None:
+        if self.full:
+            raise Refused("cannot write the list of captures: no space left on device")
+        await super().write(kept)
+
+
+async def test_what_was_forgotten_without_room_is_not_collected_again(
+    recorder: SimulatedRecorder, tmp_path: Path
+) -> None:
+    """The draft goes though the list cannot be written; the next worker does not look for it for ever."""
+    book = FullBook(tmp_path / "captures.json")
+    captures = held(recorder, book)
+    await captures.start(capture())
+    await captures.start(capture("c2", name="", path="/tmp/x.pcap"))
+    await captures.end(["c1", "c2"])
+    book.full = True
+    with pytest.raises(Refused):
+        await captures.forget(["c1"])
+    book.full = False
+    again = held(recorder, book)
+    await again.open()
+    assert [kept.capture.id for kept in again.waiting()] == ["c2"]

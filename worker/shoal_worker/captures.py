@@ -32,12 +32,19 @@ class Captures:
         self._book = book
         self._log = log
         self._kept: dict[str, Kept] = {}
+        #: those that are told to end: their end is not taken for their death
+        self._ending: set[str] = set()
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
         """Find again what an earlier worker of this host has begun. Refused when its list cannot be read."""
         for kept in await self._book.read():
             self._kept[kept.capture.id] = kept
+        lost = await self.recorder.tidy([kept.recording for kept in self._kept.values()])
+        for key, kept in list(self._kept.items()):
+            if kept.capture.state == "ended" and not kept.capture.path and kept.recording in lost:
+                # Its content has its name: there was no room to write down that it was forgotten.
+                del self._kept[key]
             if kept.capture.state == "running":
                 self._watch(kept)
 
@@ -48,7 +55,7 @@ class Captures:
     def _over(self, key: str) -> None:
         """A recording is over: it died, unless it was told to end."""
         kept = self._kept.get(key)
-        if kept is not None and kept.capture.state == "running":
+        if kept is not None and kept.capture.state == "running" and key not in self._ending:
             self._log.warning("capture-died", capture=key, interface=kept.capture.interface)
             self._kept[key] = replace(kept, capture=replace(kept.capture, state="died", reason=_DIED))
 
@@ -75,8 +82,13 @@ class Captures:
     # --- what is done ------------------------------------------------------------------------------------
 
     async def start(self, capture: Capture) -> None:
-        """Begin a capture. Conflict when another one writes to its path; Refused when it cannot be."""
+        """Begin a capture, once however often it is asked for.
+
+        Conflict when another one writes to its path; Refused when it cannot be.
+        """
         async with self._lock:
+            if capture.id in self._kept:
+                return  # the question came twice
             path = capture.path
             if path and path != _NOWHERE and any(kept.capture.path == path for kept in self._kept.values()):
                 raise Conflict(f"cannot capture to {path}: another capture on this host writes to it")
@@ -113,12 +125,15 @@ class Captures:
 
     async def _end_one(self, key: str) -> None:
         kept = self._kept[key]
-        partial = kept.capture.state == "died" or not self.recorder.runs(kept.recording)
-        # First, so that its end is not taken for its death.
-        self._kept[key] = kept = replace(kept, capture=replace(kept.capture, state="ended", partial=partial))
-        said = await self.recorder.end(kept.recording)
-        if partial:
-            self._kept[key] = replace(kept, capture=replace(kept.capture, reason=said or _DIED))
+        self._ending.add(key)
+        try:
+            ran, said = await self.recorder.end(kept.recording)
+        finally:
+            self._ending.discard(key)
+        # Now, when all is in its file: what has ended may be collected.
+        partial = kept.capture.state == "died" or not ran
+        ended = replace(kept.capture, state="ended", partial=partial)
+        self._kept[key] = replace(kept, capture=replace(ended, reason=said or _DIED) if partial else ended)
         self._log.info("capture-ended", capture=key, interface=kept.capture.interface, said=said)
         path = kept.capture.path
         if partial and path and path != _NOWHERE:

@@ -6,8 +6,8 @@ its twin.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Collection
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -24,8 +24,22 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""
 
 
+class End(NamedTuple):
+    """How a recording ended: whether it went on until it was told to end, and what it said last."""
+
+    ran: bool
+    said: str
+
+
 class PacketRecorder(Protocol):
     """The recordings of one host. They go on when the worker ends. Refused tells what cannot be done, and why."""
+
+    async def tidy(self, known: Collection[Recording]) -> list[Recording]:
+        """End recordings of ours that are not known, and remove drafts of others: a worker died with them unwritten.
+
+        Returns those of the known ones whose file is there no more.
+        """
+        ...
 
     async def check(self, expression: str) -> None:
         """Raise InvalidRequest for a filter that is none (pcap-filter(7))."""
@@ -40,16 +54,12 @@ class PacketRecorder(Protocol):
         """
         ...
 
-    def runs(self, recording: Recording) -> bool:
-        """Whether it goes on."""
-        ...
-
     def watch(self, recording: Recording, ended: Callable[[], None]) -> None:
         """Call `ended`, on the event loop, when it is over."""
         ...
 
-    async def end(self, recording: Recording) -> str:
-        """End it, and wait until all is in its file. Returns what it said last; nothing happens if it is over."""
+    async def end(self, recording: Recording) -> End:
+        """End it, and wait until all is in its file. Nothing happens if it is over."""
         ...
 
     async def rename(self, recording: Recording, path: str) -> None:

@@ -5,11 +5,12 @@ Refuses to know links: any interface may be recorded. A filter is refused where 
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 
 from shoal.errors import InvalidRequest, Refused
-from shoal_worker.packet_recorder import Recording
+from shoal_worker.packet_recorder import End, Recording
 
 _WHOLE = 262144
 _ETHERNET = 1
@@ -51,18 +52,31 @@ class SimulatedRecorder:
         return recording.pid in self._running
 
     def watch(self, recording: Recording, ended: Callable[[], None]) -> None:
-        """Call `ended` when `die` is called for it."""
-        self._watching[recording.pid] = ended
+        """Call `ended` when `die` is called for it; soon, when it is over already."""
+        if self.runs(recording):
+            self._watching[recording.pid] = ended
+        else:
+            asyncio.get_running_loop().call_soon(ended)
 
     def die(self, pid: int) -> None:
         """Let a recording be over without anybody's having asked for it."""
         self._running.pop(pid)
         self._watching.pop(pid, lambda: None)()
 
-    async def end(self, recording: Recording) -> str:
+    async def end(self, recording: Recording) -> End:
         """End it."""
         self._watching.pop(recording.pid, None)
-        return "0 packets captured" if self._running.pop(recording.pid, None) else ""
+        ran = self._running.pop(recording.pid, None) is not None
+        return End(ran, "0 packets captured" if ran else "")
+
+    async def tidy(self, known: Collection[Recording]) -> list[Recording]:
+        """End what is not known, and remove drafts of others."""
+        for recording in [each for each in self._running.values() if each not in known]:
+            await self.end(recording)
+        paths = {recording.path for recording in known}
+        for path in self.files.keys() - paths:
+            self._discard(path)
+        return [recording for recording in known if recording.path not in self.files]
 
     async def rename(self, recording: Recording, path: str) -> None:
         """Move the file."""
@@ -76,5 +90,8 @@ class SimulatedRecorder:
 
     async def remove(self, recording: Recording) -> None:
         """Forget a draft."""
-        if recording.path.startswith("/simulated/"):
-            self.files.pop(recording.path, None)
+        self._discard(recording.path)
+
+    def _discard(self, path: str) -> None:
+        if path.startswith("/simulated/"):
+            self.files.pop(path, None)

@@ -11,11 +11,11 @@ import contextlib
 import os
 import signal
 import stat
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from pathlib import Path
 
 from shoal.errors import InvalidRequest, Refused
-from shoal_worker.packet_recorder import Recording
+from shoal_worker.packet_recorder import End, Recording
 from shoal_worker.shelving import parts_of
 
 _PROGRAM = "tcpdump"
@@ -127,8 +127,9 @@ class TcpdumpRecorder:
 
         loop.add_reader(handle, over)
 
-    async def end(self, recording: Recording) -> str:
+    async def end(self, recording: Recording) -> End:
         """SIGTERM, at which tcpdump writes what it has; SIGKILL when it does not go."""
+        ran = self.runs(recording)
         for number in (signal.SIGTERM, signal.SIGKILL):
             handle = self._handle(recording)
             if handle < 0:
@@ -142,7 +143,18 @@ class TcpdumpRecorder:
                 continue
             finally:
                 os.close(handle)
-        return self._last_words(recording)
+        return End(ran, self._last_words(recording))
+
+    async def tidy(self, known: Collection[Recording]) -> list[Recording]:
+        """Look through all processes for those that write what they say into our folder."""
+        logs = {recording.log for recording in known}
+        for recording in await asyncio.to_thread(_writing_into, self._folder):
+            if recording.log not in logs:
+                await self.end(recording)
+        kept = logs | {recording.path for recording in known}
+        await asyncio.to_thread(_remove_others, self._folder, kept)
+        there = await asyncio.gather(*(asyncio.to_thread(Path(each.path).exists) for each in known))
+        return [each for each, is_there in zip(known, there, strict=True) if not is_there]
 
     def _handle(self, recording: Recording) -> int:
         """A handle on the process (pidfd_open(2)); -1 when it is over."""
@@ -218,6 +230,29 @@ def _stat(pid: int) -> tuple[str, int]:
     # the second field, the program's name, may hold spaces and parentheses
     words = fields.rpartition(")")[2].split()
     return words[0], int(words[19])
+
+
+def _writing_into(folder: Path) -> list[Recording]:
+    """The tcpdumps whose words go into a folder: of what other programs do there nothing is known."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            log = (process / "fd" / "2").readlink()
+            argv = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it has ended, or is somebody else's
+        if log.parent == folder and argv[0] == _PROGRAM and "-w" in argv:
+            pid = int(process.name)
+            path = argv[argv.index("-w") + 1]
+            found.append(Recording(pid=pid, started=_stat(pid)[1], path=path, log=str(log)))
+    return found
+
+
+def _remove_others(folder: Path, kept: Collection[str]) -> None:
+    for path in (*folder.glob("*.log"), *folder.glob("*.pcap")):
+        if str(path) not in kept:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _said(log: Path) -> str:
