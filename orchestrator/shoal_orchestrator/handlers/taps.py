@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+from collections.abc import Awaitable, Callable
 
 from shoal.core.names import check_interface
 from shoal.core.vmconfig import NetSpec
-from shoal.errors import Conflict, InvalidRequest, NotFound, Refused
+from shoal.errors import Conflict, InvalidRequest, NotFound, Refused, Unavailable
 from shoal.messages.base import Done, Said
 from shoal.messages.desired import TapRecord
 from shoal.messages.taps import CreateTap, DeleteTap, ListTaps, TapRow, Taps
@@ -74,6 +75,13 @@ async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: C
     claimed = leader.model.hosts.get(host)
     if claimed is None:
         raise unknown_host(host)
+    if call.repeat and not request.tap:
+        raise Unavailable(
+            "an orchestrator ended while it did this, and it may be done: `tap` shows what there is"
+        )
+    made = leader.model.taps[namespace].get((host, request.tap))
+    if call.repeat and made is not None and not made.removed:
+        return await _made(leader, made, request, call)
     if leader.inventory.state(host) != "alive":
         raise Refused(f"cannot create a tap on {host}: it is {leader.inventory.state(host)}")
     name = _name(leader.model, host, request.tap)
@@ -97,6 +105,12 @@ async def create_tap(leader: Leader, namespace: str, request: CreateTap, call: C
     changes = Changes()
     changes.put(*vlan_records(leader.model, vlans), tap)
     await call.commit(changes)
+    return await _made(leader, tap, request, call)
+
+
+async def _made(leader: Leader, tap: TapRecord, request: CreateTap, call: Call) -> Said:
+    """Wait until a tap is up that was stored, by us or by a predecessor that died then."""
+    namespace, host, name = tap.namespace, tap.host, tap.tap
     await tap_settled(leader, tap)
     seen = leader.inventory.hosts[host].taps.get((namespace, name))
     if seen is not None and not seen.up and seen.reason:
@@ -141,15 +155,20 @@ async def tap_settled(leader: Leader, tap: TapRecord) -> None:
     await leader.inventory.wait_for(done)
 
 
-async def remove_taps(leader: Leader, *taps: TapRecord) -> None:
-    """Remove host taps and uplinks, and wait until their hosts have, or are not alive."""
+async def remove_taps(
+    leader: Leader, *taps: TapRecord, commit: Callable[[Changes], Awaitable[None]] | None = None
+) -> None:
+    """Remove host taps and uplinks, and wait until their hosts have, or are not alive.
+
+    `commit` stores it; without one it is stored as nobody's request.
+    """
     changes = Changes()
     changes.put(*(removed(leader.model, tap) for tap in taps))
     gone = {(tap.host, tap.tap) for tap in taps}
     for namespace in {tap.namespace for tap in taps}:
         mirrors = mirrors_of(leader.model, namespace, taps)
         changes.put(*(after for _, after in cleared(end for end in mirrors if end.place not in gone)))
-    await leader.commit(changes)
+    await (commit or leader.commit)(changes)
     await leader.inventory.wait_for(
         lambda: all(
             (tap.host, tap.tap) not in leader.model.taps[tap.namespace]
@@ -164,9 +183,9 @@ async def delete_tap(leader: Leader, namespace: str, request: DeleteTap, call: C
     leader.namespace(namespace)
     here = [tap for tap in leader.model.taps[namespace].values() if not tap.removed and not tap.trunk]
     chosen = here if request.tap == "all" else [tap for tap in here if tap.tap == request.tap]
-    if not chosen and request.tap != "all":
+    if not chosen and request.tap != "all" and not call.repeat:
         elsewhere = any(request.tap == name for taps in leader.model.taps.values() for _, name in taps)
         raise NotFound("not a host tap in active namespace" if elsewhere else "not a host tap")
-    await remove_taps(leader, *chosen)
+    await remove_taps(leader, *chosen, commit=call.commit)
     await call.commit(Changes(), Done())
     return Done()
