@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
+from tests.simulation.attachments import Captured
 from tests.simulation.machines import Remains
 from tests.simulation.oracle import Oracle
 from tests.simulation.programs import Keeper, OrchestratorProgram, Program, WorkerProgram
@@ -148,6 +149,11 @@ class Cluster:
             if worker is not None and worker._parts is not None:
                 found[name] = worker._parts
         return found
+
+    def captured(self) -> Captured:
+        """What has become of captures, as far as they are no files yet."""
+        held = (kept.capture for host in self.hosts.values() for kept in host.book.kept)
+        return Captured({capture.name for capture in held}, self.oracle.died)
 
     def unsettled(self) -> list[str]:
         """What is not as it should be by now."""

@@ -56,6 +56,7 @@ class Faults:
             "full": self._full,
             "storm": self._storm,
             "kill-guest": self._kill_guest,
+            "kill-recorder": self._kill_recorder,
             "go-back": self._go_back,
         }
         self._copies: list[Copy] = []
@@ -73,6 +74,7 @@ class Faults:
                 "full",
                 "storm",
                 "kill-guest",
+                "kill-recorder",
             ),
         )
 
@@ -238,3 +240,22 @@ class Faults:
             self._trace.note(f"QEMU of {guest.namespace}/{guest.name} dies", host.name)
             self._cluster.oracle.crashed.add(guest.instance)
             host.crash_guest(guest.instance)
+
+    async def _kill_recorder(self) -> None:
+        """What writes a capture dies; one that nobody is about to end."""
+        parts = self._cluster.parts()
+        going_on = []
+        for name, host in self._cluster.hosts.items():
+            running, worker = host.recorder.running(), parts.get(name)
+            booked = [kept.capture for kept in host.book.kept]
+            listed = booked if worker is None else worker.captures.listed()
+            going_on += [
+                (host, capture, running[capture.id])
+                for capture in listed
+                if capture.state == "running" and capture.id in running and capture in booked
+            ]
+        if going_on:
+            host, capture, recording = self._rng.choice(going_on)
+            self._trace.note(f"what writes the capture {capture.name} dies", host.name)
+            self._cluster.oracle.died.add(capture.name)
+            host.recorder.die(recording.pid)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import msgspec
+from tests.simulation.recorders import DiskBook, SlowRecorder
 
 from shoal.bus.protocol import BlobStore
 from shoal_worker.file_cache import SimulatedCache
@@ -21,14 +22,12 @@ from shoal_worker.kept_guests import SimulatedGuests
 from shoal_worker.machine import SimulatedMachine
 from shoal_worker.network import GuestTap, HostTap, Links, NetworkError, Segment
 from shoal_worker.no_guests import NoGuests
-from shoal_worker.packet_recorder import PacketRecorder
 from shoal_worker.reconciler import Limits
 from shoal_worker.service import Host
 from shoal_worker.simulated_access import SimulatedAccess
 from shoal_worker.simulated_hypervisor import SimulatedHypervisor
 from shoal_worker.simulated_images import SimulatedImages
 from shoal_worker.simulated_network import SimulatedKernel, SimulatedNetwork
-from shoal_worker.simulated_recorder import SimulatedRecorder
 
 _QUICK_S = (0.0, 0.002)
 _CREATE_S = (0.01, 0.3)
@@ -60,7 +59,8 @@ class Remains:
         self.kernel = SimulatedKernel()
         self.incarnation = f"{rng.getrandbits(96):024x}"
         self.written: list[Entry] = []
-        self.recorder: PacketRecorder = SimulatedRecorder()
+        self.recorder = SlowRecorder(self._disk)
+        self.book = DiskBook(self._disk)
 
     def living(self) -> list[Guest]:
         """The guests that have not ended."""
@@ -91,11 +91,16 @@ class Remains:
             machine=SimulatedMachine(self.name),
             journal=DiskJournal(self),
             recorder=self.recorder,
+            book=self.book,
             limits=Limits(creations=creations, relist_s=20.0),
         )
 
     def _cache(self, blobs: BlobStore) -> SimulatedCache:
         return SimulatedCache(blobs, self.guests.content)
+
+    async def _disk(self) -> bool:
+        await self.take(_QUICK_S)
+        return self.trouble.journal > 0 and self.rng.random() < self.trouble.journal
 
     async def take(self, within: tuple[float, float]) -> None:
         """Let an operation take its time."""

@@ -37,6 +37,8 @@ class Oracle:
         self.violations: list[str] = []
         #: instances whose guest was made to die, and those that somebody wanted to end
         self.crashed: set[str] = set()
+        #: the names that captures were to have whose recording was made to die
+        self.died: set[str] = set()
         self._ending: set[str] = set()
 
     def violate(self, text: str) -> None:
@@ -111,7 +113,7 @@ class Oracle:
             return ["nobody leads"]
         found = []
         for name, remains in self._hosts.items():
-            records = _records(streams, name)
+            records = list(_records(streams, name))
             launches = [record for record in records if isinstance(record, LaunchRecord)]
             taps = [record for record in records if isinstance(record, TapRecord)]
             parts = workers.get(name)
@@ -121,6 +123,8 @@ class Oracle:
             found += [f"{name}: {text}" for text in _guests_wrong(remains, launches, parts)]
             found += [f"{name}: {text}" for text in _links_wrong(remains, launches, taps)]
             found += [f"{name}: {text}" for text in _view_wrong(remains, launches, parts, leader)]
+            found += [f"{name}: {text}" for text in _taps_untold(name, taps, leader)]
+            found += [f"{name}: {text}" for text in _captures_wrong(remains, parts)]
         found += _stale(streams)
         return found
 
@@ -188,6 +192,35 @@ def _links_wrong(
             yield f"{kind}s that nobody needs: {sorted(surplus)}"
         if missing := should - there:
             yield f"{kind}s are missing: {sorted(missing)}"
+
+
+def _captures_wrong(remains: Remains, parts: Any) -> Iterator[str]:
+    kernel, recorder = remains.kernel, remains.recorder
+    links = {*kernel.segments, *kernel.guest_taps, *kernel.host_taps}
+    listed = {capture.id: capture for capture in parts.captures.listed()}
+    running = recorder.running()
+    if nobodys := running.keys() - listed.keys():
+        yield f"recordings that belong to no capture: {sorted(nobodys)}"
+    if left := recorder.drafts() - running.keys() - listed.keys():
+        yield f"drafts of captures are left: {sorted(left)}"
+    for key, capture in listed.items():
+        who = f"the capture {capture.name} of {capture.interface}"
+        if capture.state == "ended":
+            yield f"{who} waits to be collected"
+        elif capture.interface not in links:
+            yield f"{who} goes on, and the link is not there"
+        elif (capture.state == "running") != (key in running):
+            yield f"{who} is {capture.state}, and its recording is not"
+
+
+def _taps_untold(host: str, taps: Sequence[TapRecord], leader: Leader) -> Iterator[str]:
+    seen = leader.inventory.hosts[host].taps
+    for tap in taps:
+        status = seen.get((tap.namespace, tap.tap))
+        if tap.removed:
+            yield f"the tap {tap.namespace}/{tap.tap} is still on its way out"
+        elif status is None or not status.up:
+            yield f"the leader has the tap {tap.namespace}/{tap.tap} as {status}"
 
 
 def _view_wrong(

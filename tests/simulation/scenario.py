@@ -70,7 +70,7 @@ _LEADERS = (
     "end-orchestrator",
     "cut-orchestrator",
 )
-_HOSTS = ("kill-worker", "end-worker", "pause-worker", "cut-worker", "kill-guest")
+_HOSTS = ("kill-worker", "end-worker", "pause-worker", "cut-worker", "kill-guest", "kill-recorder")
 _STORE = ("restart-server", "full", "storm", "kill-orchestrator", "kill-worker")
 _THEMES = (_ALL, _ALL, _LEADERS, _HOSTS, _STORE)
 
@@ -172,6 +172,7 @@ class Life:
                     self._trace,
                     vms=setting.vms,
                     frail=frail,
+                    hosts=list(cluster.hosts),
                     pace_s=setting.pace_s,
                     at_once=setting.at_once,
                 )
@@ -199,8 +200,8 @@ class Life:
             for tenant in self._tenants:
                 entries = leader.model.queued(tenant.name)
                 queued = [name for entry in entries for name in entry.names.split(",") if entry.names]
-                tenant._ns = client.namespace(tenant.name)
-                self._problems += await tenant.judge(queued)
+                files, captures = leader.model.files, self._cluster.captured()
+                self._problems += await tenant.judge(client, queued, files, captures)
 
         process = self._cluster.client("judge", ask)
         if not await self._until(process.ended.is_set, ANSWER_S):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from tests.simulation.attachments import Attachments, Captured
 from tests.simulation.trace import Trace
 
 from shoal.client import Client
@@ -44,6 +45,7 @@ class Tenant:
         *,
         vms: int,
         frail: bool,
+        hosts: Sequence[str],
         pace_s: float = 1.0,
         at_once: int = 1000,
     ) -> None:
@@ -63,6 +65,7 @@ class Tenant:
         self._lost_track = True
         self._queueing = False
         self._bridge = False
+        self._attached = Attachments(self._ns, hosts, rng, self._ask_about)
 
     # --- the work ----------------------------------------------------------------------------------------
 
@@ -80,6 +83,11 @@ class Tenant:
             (self._flush_queue, 1),
             (self._look, 1),
             (self._clear, 0 if filling else 1),
+            (self._attached.create_tap, 2),
+            (self._attached.delete_tap, 1),
+            (self._capture, 2),
+            (self._attached.capture_bridge, 0 if filling else 1),
+            (self._attached.end_captures, 1),
         ]
         choices, weights = [act for act, _ in acts], [weight for _, weight in acts]
         while loop.time() < until:
@@ -94,13 +102,20 @@ class Tenant:
     async def _ask(self, what: str, work: Awaitable[Any], names: Iterable[str] = ()) -> Any:
         """The reply; None when it was refused, or when nobody knows (then anything may have become of the names)."""
         names = list(names)
+
+        def doubt() -> None:
+            self.may.update(dict.fromkeys(names, ANY))
+
+        return await self._ask_about(what, work, doubt)
+
+    async def _ask_about(self, what: str, work: Awaitable[Any], doubt: Callable[[], None]) -> Any:
+        """The reply; None when it was refused, or when nobody knows, which is what `doubt` is called for."""
         self._trace.note(f"asks: {what}")
         try:
             reply = await work
         except (TimedOut, Unavailable) as error:
             self._trace.note(f"not answered: {what}: {error.message}")
-            for name in names:
-                self.may[name] = ANY
+            doubt()
             return None
         except ShoalError as error:
             self._trace.note(f"refused: {what}: {error.message}")
@@ -154,6 +169,7 @@ class Tenant:
             )
             if not self._bridge:
                 return
+            self._attached.bridges = ("mega_bridge", "own")
         # without queueing, what is in the queue goes with it
         queued = self._queued()
         work = self._ns.launch(",".join(names), config)
@@ -231,17 +247,25 @@ class Tenant:
         if self._rng.random() < 0.4:
             return
         reply = await self._ask("clear", _done(self._ns.clear()), self._names)
+        self._attached.cleared(surely=reply is not None)
         self._lost_track = True
         if reply is not None:
             for name in self._names:
                 self.may[name] = frozenset({"ABSENT"})
 
+    async def _capture(self) -> None:
+        for name in self._some(*_UP)[:1]:
+            await self._attached.capture_vm(name)
+
     # --- the end -----------------------------------------------------------------------------------------
 
-    async def judge(self, queued: Iterable[str]) -> list[str]:
-        """What is not as it was promised. `queued`: the names that are in the queue."""
+    async def judge(
+        self, client: Client, queued: Iterable[str], files: Collection[str], captures: Captured
+    ) -> list[str]:
+        """What is not as it was promised. `queued`: the names that are in the queue; `files`: the cluster's."""
+        ns = client.namespace(self.name)
         try:
-            rows = {row.name: row.state for row in await self._ns.vms()}
+            rows = {row.name: row.state for row in await ns.vms()}
         except NotFound:
             rows = {}
         waiting = set(queued)
@@ -250,7 +274,7 @@ class Tenant:
             state = str(rows.get(name, "QUEUED" if name in waiting else "ABSENT"))
             if state not in may:
                 found.append(f"{self.name}/{name} is {state}, and may be {sorted(may)}")
-        return found
+        return [*found, *await self._attached.judge(ns, files, captures)]
 
 
 class Operator:
