@@ -348,8 +348,9 @@ class Store:
         Deposed when the fence is another's. Only what is stored decides, never the error.
         """
         try:
-            fence = await self._stream.get(subjects.FENCE)
+            # The fence last: if it is ours then, nobody else can have written the lease that was read before.
             lease = await self._stream.get(subjects.LEASE)
+            fence = await self._stream.get(subjects.FENCE)
         except ShoalError:
             return None
         # The lease first: a batch may bring a fence of our own.

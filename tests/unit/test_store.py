@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +15,11 @@ import pytest
 from shoal import codec, subjects
 from shoal.bus.memory_bus import MemoryServer
 from shoal.bus.memory_streams import MemoryState, MemoryStreams
-from shoal.errors import Refused, TimedOut
+from shoal.bus.protocol import Stored, Write
+from shoal.errors import Refused, StoreUnavailable, TimedOut
 from shoal.messages.base import Said
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.leases import Lead, read_fence
+from shoal_orchestrator.core.leases import Deposed, Lead, read_fence
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
 from shoal_orchestrator.core.repairing import Rebuilt
 from shoal_orchestrator.core.stored_records import MAX_RECORD_BYTES
@@ -116,6 +117,45 @@ async def test_an_older_copy_is_noticed_by_the_lease() -> None:
         assert "its lease has sequence" in held.frozen
         await held.renew()
         assert marked(streams) == held.frozen
+
+
+class Doubtful(MemoryState):
+    """Its next batch is not answered; in the doubt that follows, something happens after the first reading."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def commit(self, writes: Sequence[Write], *, fence: int) -> int:
+        if self.meanwhile is not None:
+            raise TimedOut("no answer")
+        return await super().commit(writes, fence=fence)
+
+    async def get(self, subject: str) -> Stored | None:
+        found = await super().get(subject)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return found
+
+
+async def test_a_successor_is_not_taken_for_an_older_copy() -> None:
+    """Another leader takes over while one looks what is stored: that one is deposed, does not freeze, and writes nothing."""
+    server = MemoryServer()
+    streams = MemoryStreams(server)
+    mine, others = Doubtful(server.connect("a"), streams), MemoryState(server.connect("b"), streams)
+    held, following = Store(mine, random.Random(1)), Store(others, random.Random(2))
+    await held.take_over(Lead())
+
+    async def take_over() -> None:
+        await following.take_over(Lead(streams.get(subjects.FENCE), streams.get(subjects.LEASE)))
+
+    mine.meanwhile = take_over
+    stored = held.submit(changed(NamespaceRecord(name="red")))
+    with pytest.raises(Deposed):
+        async with asyncio.timeout(10):
+            await held.run()
+    with pytest.raises(StoreUnavailable):
+        await stored
+    assert (held.frozen, streams.get(subjects.namespace_record("red"))) == ("", None)
 
 
 async def test_the_next_leader_of_a_frozen_store_is_frozen_too() -> None:
