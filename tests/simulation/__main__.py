@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import time
+import warnings
 
 from tests.simulation.endurance import large_setting
 from tests.simulation.scenario import live
@@ -20,6 +21,8 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
     # What lives long here is much, and what dies young dies by its count of references.
     gc.set_threshold(100_000, 50, 1000)
+    # What a killed process had not begun yet is never begun.
+    warnings.filterwarnings("ignore", message="coroutine '.*' was never awaited", category=RuntimeWarning)
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", help="replay one seed, and show everything")
     parser.add_argument("--quiet", action="store_true", help="with --seed: show only the end")
