@@ -49,16 +49,23 @@ class Struck:
         self.requests = 0
         self.killed: list[str] = []
         self.active = False
+        #: cleared while a strike is due
+        self.done = asyncio.Event()
+        self.done.set()
 
     def strike(self, role: str) -> None:
         self.running.kill(role)
         self.running.start(role)
         self.killed.append(role)
+        self.done.set()
 
-    def count(self) -> None:
+    async def count(self) -> None:
+        """A request is to be sent; it waits for the strike that an earlier one has caused."""
+        await self.done.wait()
         self.requests += 1
         role = STRIKES.get(self.requests)
         if self.active and role:
+            self.done.clear()
             asyncio.get_running_loop().call_later(IN_FLIGHT_S, self.strike, role)
 
 
@@ -71,7 +78,7 @@ async def struck_cluster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Struc
         struck = Struck(running)
 
         async def once(self: Caller, *args: Any) -> Any:
-            struck.count()
+            await struck.count()
             return await send(self, *args)
 
         monkeypatch.setattr(Caller, "_once", once)
@@ -188,6 +195,7 @@ async def test_an_example_ends_alike_whatever_is_killed(
         struck.requests, struck.active = 0, True
         again = await RUNS[name](tmp_path, "struck", said)
         assert again == calm, f"undisturbed:\n{undisturbed}\ndisturbed:\n{said()}"
+        await asyncio.wait_for(struck.done.wait(), 60)
         assert struck.killed == list(STRIKES.values())
 
 
