@@ -51,7 +51,6 @@ CONFIRM_AFTER_S = 10.0
 class _Waiting(NamedTuple):
     writes: list[Write]
     stored: asyncio.Future[None]
-    deleted: list[str]
 
 
 class Store:
@@ -158,7 +157,6 @@ class Store:
         if len(changes.writes) > SLICE:
             changes.gather_hosts()
         writes = [record_write(subject, record) for subject, record in changes.writes.items()]
-        deleted = [subject for subject, record in changes.writes.items() if record is None]
         for subject, record in changes.writes.items():
             self.model.apply(subject, record)
         if not writes:
@@ -167,8 +165,8 @@ class Store:
             return stored
         parts = [writes[at : at + SLICE] for at in range(0, len(writes), SLICE)]
         for part in parts[:-1]:
-            self._add(part, [])
-        return self._add(parts[-1], deleted)
+            self._add(part)
+        return self._add(parts[-1])
 
     @property
     def waiting(self) -> int:
@@ -192,7 +190,7 @@ class Store:
 
     async def renew(self) -> None:
         """Renew the lease now: `last_sequence` is then higher than that of anything that was stored before."""
-        await asyncio.shield(self._add([], []))
+        await asyncio.shield(self._add([]))
 
     def freeze(self, reason: str) -> None:
         """Change nothing any more: the store is older than what hosts have seen of it."""
@@ -203,7 +201,7 @@ class Store:
                 # Each take-over raises the epoch: without this mark the next leader would see nothing any more.
                 marked = msgspec.structs.replace(self.model.cluster, frozen=self.frozen)
                 self.model.apply(subjects.CLUSTER, marked)
-                self._add([record_write(subjects.CLUSTER, marked)], [])
+                self._add([record_write(subjects.CLUSTER, marked)])
 
     @contextlib.contextmanager
     def held(self, why: str) -> Iterator[None]:
@@ -226,7 +224,7 @@ class Store:
             self.model.apply(subject, record)
         writes = [record_write(subject, record) for subject, record in changes.writes.items()]
         writes.append(Write(subjects.FENCE, codec.encode(fence, "json"), expect=self._fence_sequence))
-        await asyncio.shield(self._add(writes, []))
+        await asyncio.shield(self._add(writes))
 
     async def subjects_stored(self) -> list[str]:
         """The subjects of all records that the store has now, whatever the model says."""
@@ -237,15 +235,15 @@ class Store:
     async def release(self) -> None:
         """Store what was submitted, and with it that the term has ended: the next leader need not wait."""
         self._released = True
-        await asyncio.shield(self._add([], []))
+        await asyncio.shield(self._add([]))
 
-    def _add(self, writes: list[Write], deleted: list[str]) -> asyncio.Future[None]:
+    def _add(self, writes: list[Write]) -> asyncio.Future[None]:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._ended is not None:
             stored.set_exception(self._ended)
             stored.exception()  # whoever submits may not wait
             return stored
-        self._waiting.append(_Waiting(writes, stored, deleted))
+        self._waiting.append(_Waiting(writes, stored))
         self._wake.set()
         return stored
 
@@ -310,8 +308,7 @@ class Store:
             self._waiting.popleft()
             if not waiting.stored.done():
                 waiting.stored.set_result(None)
-        buried = [subject for waiting in batch for subject in waiting.deleted if not writes[subject].body]
-        self.tombstones.add(buried)
+        self.tombstones.add(write.subject for write in writes.values() if not write.body)
 
     def _note(self, write: Write, sequence: int) -> None:
         if write.subject == subjects.FENCE:

@@ -25,7 +25,7 @@ from shoal_orchestrator.core.repairing import Rebuilt
 from shoal_orchestrator.core.stored_records import MAX_RECORD_BYTES
 from shoal_orchestrator.leader import Call
 from shoal_orchestrator.rebuilding import store_rebuilt
-from shoal_orchestrator.store import Store
+from shoal_orchestrator.store import SLICE, Store
 
 
 def store() -> Store:
@@ -255,3 +255,19 @@ async def test_all_is_well_while_nothing_goes_backwards() -> None:
             await held.submit(gone)
         assert held.frozen == ""
         assert held.last_sequence == streams.last
+
+
+async def test_a_large_set_of_deletions_goes_in_slices() -> None:
+    """More records than a batch holds are deleted together: each is gone from the store, and the term goes on."""
+    async with leading() as (held, streams):
+        records = [NamespaceRecord(name=f"n{number}") for number in range(2 * SLICE + 50)]
+        await held.submit(changed(*records))
+        gone = Changes()
+        gone.delete(*records)
+        async with asyncio.timeout(10):
+            await held.submit(gone)
+            await held.submit(changed(NamespaceRecord(name="after")))
+        assert list(held.model.namespaces) == ["after"]
+        left = [subject for subject, stored in streams.stored.items() if stored.body]
+        kind = ".namespace."
+        assert [subject for subject in left if kind in subject] == [subjects.namespace_record("after")]
