@@ -69,6 +69,13 @@ def test_many_that_fall_silent_together_are_not_lost() -> None:
     assert hosts.frozen == 0
 
 
+def test_a_few_of_many_are_lost() -> None:
+    """Five are more than three, but no tenth of a hundred: those that are heard count, too."""
+    hosts = inventory(*[20.0] * 5, *[0.0] * 95)
+    assert aged(hosts) == [*["lost"] * 5, *["alive"] * 95]
+    assert hosts.frozen == 0
+
+
 @pytest.mark.parametrize(
     ("silent", "hosts", "expected"), [(3, 10, 0), (4, 10, 4), (100, 1000, 0), (101, 1000, 101)]
 )

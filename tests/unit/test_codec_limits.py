@@ -100,6 +100,15 @@ def test_what_reads_small_messages_quickly_takes_no_bomb_either(name: str) -> No
         assert peak < 8 * MIB
 
 
+def test_it_reads_nothing_that_is_longer_than_a_command() -> None:
+    """A heartbeat that would be right is refused for its size alone."""
+    fields = {"host": "mm1", "incarnation": "i", "session": "s", "version": "9"}
+    capacity = {"cpus": 1, "memory_mib": 1}
+    body = msgpack.packb({**fields, "capacity": capacity, "more": "x" * codec.MAX_COMMAND_BYTES})
+    with pytest.raises(InvalidRequest, match=str(codec.MAX_COMMAND_BYTES)):
+        codec.small_reader(Heartbeat)(body)
+
+
 @given(st.binary(max_size=200))
 def test_it_reads_what_the_careful_way_reads(body: bytes) -> None:
     """Random bytes are the same message, or the same refusal."""
