@@ -137,7 +137,7 @@ async def test_nobody_is_unavailable_and_silence_times_out(opened: Opened) -> No
         with pytest.raises(Unavailable, match="nobody answers"):
             await asking.request("shoal.nobody", b"", timeout_s=5)
         heard: asyncio.Queue[Message] = asyncio.Queue()
-        subscription = await listening.subscribe("shoal.host.*", heard.put_nowait, queue="q")
+        subscription = await listening.subscribe("shoal.host.*", heard.put_nowait)
         await listening.settle()
         with pytest.raises(TimedOut):
             await asking.request("shoal.host.a", b"?", timeout_s=0.2)

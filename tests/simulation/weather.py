@@ -79,7 +79,3 @@ class SeededWeather:
         if chance and self._rng.random() < chance:
             return self._rng.uniform(*self.climate.stale_s)
         return 0.0
-
-    def choose(self, count: int) -> int:
-        """Anyone."""
-        return self._rng.randrange(count)

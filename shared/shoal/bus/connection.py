@@ -217,9 +217,7 @@ class NatsBus:
                 raise Unavailable(f"nobody answers on `{subject}`: is an orchestrator running?")
             yield message
 
-    async def subscribe(
-        self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
-    ) -> NatsSubscriptionHandle:
+    async def subscribe(self, subject: str, handler: Callable[[Message], None]) -> NatsSubscriptionHandle:
         """Call `handler` for each message; one that it raises an error for is set aside, and logged."""
 
         async def deliver(msg: Msg) -> None:
@@ -232,7 +230,7 @@ class NatsBus:
 
         try:
             subscription = await self.client.subscribe(
-                subject, queue=queue, cb=deliver, pending_msgs_limit=MAX_PENDING, pending_bytes_limit=-1
+                subject, cb=deliver, pending_msgs_limit=MAX_PENDING, pending_bytes_limit=-1
             )
         except nats.errors.Error as error:
             raise self._error(subject, error) from error

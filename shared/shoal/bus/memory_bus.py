@@ -31,10 +31,9 @@ T = TypeVar("T")
 class MemorySubscription:
     """A running subscription."""
 
-    def __init__(self, bus: MemoryBus, subject: str, queue: str, handler: Callable[[Message], None]) -> None:
+    def __init__(self, bus: MemoryBus, subject: str, handler: Callable[[Message], None]) -> None:
         self.bus = bus
         self.subject = subject
-        self.queue = queue
         self.handler = handler
         self.active = True
 
@@ -78,7 +77,7 @@ class MemoryServer:
         if home is not None:
             home.receive(message, None)
             return 1
-        reached = self.routes.reached(message.subject, self.weather.choose)
+        reached = self.routes.reached(message.subject)
         for subscription in reached:
             subscription.bus.receive(message, subscription)
         return len(reached)
@@ -151,12 +150,10 @@ class MemoryBus:
         finally:
             self._waiting.pop(inbox, None)
 
-    async def subscribe(
-        self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
-    ) -> MemorySubscription:
+    async def subscribe(self, subject: str, handler: Callable[[Message], None]) -> MemorySubscription:
         """Call `handler` for each message; an exception in it is logged."""
         self._check(subject, b"")
-        subscription = MemorySubscription(self, subject, queue, handler)
+        subscription = MemorySubscription(self, subject, handler)
         self._subscriptions[id(subscription)] = subscription
         if self._connected:
             self._send("", lambda: self._announce(subscription))

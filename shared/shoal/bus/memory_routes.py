@@ -1,25 +1,20 @@
-"""Which subscriptions a subject reaches: NATS' wildcards `*` and `>`, and queue groups, as a tree of tokens.
+"""Which subscriptions a subject reaches: NATS' wildcards `*` and `>`, as a tree of tokens.
 
 Refuses to know what a subscription is, and how a message gets there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 
 class Routed(Protocol):
-    """What can be reached: under a filter, alone or as one of a queue group."""
+    """What can be reached under a filter."""
 
     @property
     def subject(self) -> str:
         """The filter."""
-        ...
-
-    @property
-    def queue(self) -> str:
-        """The group, of which one member gets each message; empty for none."""
         ...
 
 
@@ -64,17 +59,9 @@ class Routes(Generic[S]):
                 return
             del parent.branches[token]
 
-    def reached(self, subject: str, choose: Callable[[int], int]) -> list[S]:
-        """Whom a message under a subject reaches; `choose(n)` picks one of a queue group of n."""
-        found: list[S] = []
-        groups: dict[tuple[str, str], list[S]] = {}
-        for subscription in self._matching(self._root, subject.split("."), 0):
-            if subscription.queue:
-                groups.setdefault((subscription.subject, subscription.queue), []).append(subscription)
-            else:
-                found.append(subscription)
-        found.extend(members[choose(len(members))] for members in groups.values())
-        return found
+    def reached(self, subject: str) -> list[S]:
+        """Whom a message under a subject reaches."""
+        return list(self._matching(self._root, subject.split("."), 0))
 
     def _matching(self, node: _Node[S], tokens: Sequence[str], at: int) -> Iterator[S]:
         if at == len(tokens):

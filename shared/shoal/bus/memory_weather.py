@@ -26,10 +26,6 @@ class Weather(Protocol):
         """None: the message is lost; two: it arrives twice. Subjects of operations on streams begin with `$JS.`."""
         ...
 
-    def choose(self, count: int) -> int:
-        """Which of the members of a queue group gets a message."""
-        ...
-
 
 class Calm:
     """Everything arrives, at once and in order."""
@@ -38,8 +34,3 @@ class Calm:
         """One, without delay."""
         del sender, receiver, subject
         return (Trip(),)
-
-    def choose(self, count: int) -> int:
-        """The first."""
-        del count
-        return 0

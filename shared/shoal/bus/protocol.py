@@ -94,9 +94,7 @@ class Bus(Protocol):
         """Send, and iterate over all answers; TimedOut when none comes for `silence_s` seconds."""
         ...
 
-    async def subscribe(
-        self, subject: str, handler: Callable[[Message], None], *, queue: str = ""
-    ) -> Subscription:
+    async def subscribe(self, subject: str, handler: Callable[[Message], None]) -> Subscription:
         """Call `handler` for each message. The server knows of it once `settle` has returned."""
         ...
 
