@@ -31,7 +31,7 @@ class Acknowledgements:
 
     def owe(self, host: str, reply: str, *, claimed: bool) -> None:
         """Answer a heartbeat of `host` soon. Who wants no answer, or wants it where no inbox is, gets none."""
-        if not reply.startswith(subjects.INBOXES):
+        if not subjects.is_inbox(reply):
             return
         self._owed.append((host, reply, claimed))
         if not self._sending:

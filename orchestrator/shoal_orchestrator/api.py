@@ -32,15 +32,9 @@ LOG = structlog.get_logger("shoal.api")
 PROGRESS_S = 0.5
 MAX_CONSOLE_BYTES = 512 * 1024
 STATUS = "Shoal-Status"
+NO_INBOX = "its answer is to go where no inbox is"
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
-
-
-def _headers(error: ShoalError) -> dict[str, str]:
-    return {
-        "Nats-Service-Error": " ".join(error.message.split()),
-        "Nats-Service-Error-Code": str(error.code),
-    }
 
 
 class Api:
@@ -84,8 +78,14 @@ class Api:
         return [*found, console]
 
     def _take(self, message: Message, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Serve a request, unless it has waited for us so long that its caller has given up or asked again."""
-        if self._backlog.up_to_date():
+        """Serve a request, unless it has waited for us so long that its caller has given up or asked again.
+
+        One whose answer is to go where no inbox is would have us speak for its sender: it is refused in the log.
+        """
+        if message.reply and not subjects.is_inbox(message.reply):
+            work.close()
+            LOG.warning("request-refused", subject=message.subject, reply=message.reply, error=NO_INBOX)
+        elif self._backlog.up_to_date():
             self._leader.spawn(work, name)
         else:
             work.close()
@@ -204,7 +204,9 @@ class Api:
         if not message.reply:
             return
         try:
-            await self._bus.publish(message.reply, body, headers=_headers(error) if error else None)
+            await self._bus.publish(
+                message.reply, body, headers=codec.error_headers(error) if error else None
+            )
         except Unavailable as failed:
             LOG.warning("reply-lost", subject=message.subject, error=failed.message)
 

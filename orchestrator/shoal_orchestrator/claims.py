@@ -39,7 +39,8 @@ class Claims:
         return await self._bus.subscribe(subjects.CLAIM, self._on_claim)
 
     def _on_claim(self, message: Message) -> None:
-        self._spawn(self._claim(message), "claim")
+        if subjects.is_inbox(message.reply):
+            self._spawn(self._claim(message), "claim")
 
     async def _claim(self, message: Message) -> None:
         try:
@@ -48,7 +49,7 @@ class Claims:
             headers = None
         except ShoalError as error:
             body = codec.encode(codec.failure_of(error))
-            headers = {"Nats-Service-Error": error.message, "Nats-Service-Error-Code": str(error.code)}
+            headers = codec.error_headers(error)
         await self._bus.publish(message.reply, body, headers=headers)
 
     async def _grant(self, claim: Claim) -> Claimed:

@@ -50,7 +50,7 @@ class Workers:
         except (Unavailable, TimedOut) as error:
             raise type(error)(f"the worker of host {host} does not answer `{request.verb}`") from error
         # Outside of that: a worker may itself say that something (the file store) is unavailable.
-        if "Nats-Service-Error-Code" in message.headers:
+        if codec.ERROR_CODE_HEADER in message.headers:
             raise codec.error_of(codec.decode(message.body, Failure))
         answer: Any = codec.decode(message.body, request.answer)
         return answer  # type: ignore[no-any-return]  # the type that the request names

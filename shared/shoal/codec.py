@@ -24,6 +24,9 @@ MAX_COMMAND_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 #: bodies of answers: the server's limit of 1 MiB is for a message with its headers
 MAX_ANSWER_BYTES = MAX_BODY_BYTES - 4096
+#: the headers that mark an answer as an error, as NATS' micro services have them (ADR-32)
+ERROR_HEADER = "Nats-Service-Error"
+ERROR_CODE_HEADER = "Nats-Service-Error-Code"
 _MAX_ITEMS = 20_000
 _ENCODER = msgspec.msgpack.Encoder()
 _JSON_ENCODER = msgspec.json.Encoder()
@@ -128,6 +131,11 @@ def failure_of(error: ShoalError) -> Failure:
     return Failure(
         kind=error.kind, code=error.code, message=error.message, details=error.details, names=error.names
     )
+
+
+def error_headers(error: ShoalError) -> dict[str, str]:
+    """An error once more, for who does not read bodies: a header is one line."""
+    return {ERROR_HEADER: " ".join(error.message.split()), ERROR_CODE_HEADER: str(error.code)}
 
 
 def error_of(failure: Failure) -> ShoalError:

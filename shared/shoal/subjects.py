@@ -35,8 +35,16 @@ CLAIM = "shoal.cluster.host.claim"
 ALL_TUNNELS = "shoal.tunnel.>"
 
 CLUSTER = "shoal.state.cluster"
-#: every inbox of ours, and of the `nats` tool, begins so; nothing else is answered to
+#: every inbox of ours, and of the `nats` tool, begins so
 INBOXES = "_INBOX."
+#: what is answered to: inboxes, also with a prefix of the user's own (`_INBOX_alice.`), and the server's names for
+#: those of another account
+_ANSWERED = ("_INBOX", "_R_.")
+
+
+def is_inbox(reply: str) -> bool:
+    """Whether an answer to this reply subject reaches an inbox, and can be nobody's command, record or event."""
+    return reply.startswith(_ANSWERED)
 
 
 def token(name: str) -> str:

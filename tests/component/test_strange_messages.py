@@ -13,6 +13,7 @@ from tests.waiting import eventually
 import shoal
 from shoal import subjects
 from shoal.bus.connection import connect as connect_bus
+from shoal.bus.protocol import Message
 from shoal.errors import InvalidRequest, Unavailable
 from shoal.messages.vms import KillVMs
 from shoal.testing import cluster
@@ -63,6 +64,48 @@ async def test_strange_messages_end_no_subscription():
         answer = await bus.request(subjects.CONSOLE, b"mesh list", timeout_s=20)
         assert b"mm1" in answer.body
         assert b"mm2" in answer.body
+
+
+async def test_answers_go_to_inboxes_only():
+    """Whoever wants an answer under a subject of the cluster could speak there: nothing is done, nothing is said.
+
+    An inbox may have a prefix of its own, as users with permissions have; without a reply subject nobody is told.
+    """
+    async with (
+        cluster("mm1") as running,
+        await connect_bus(running.url, name="stranger") as bus,
+        shoal.connect(running.url) as client,
+    ):
+        ns = client.namespace("red")
+        await ns.create()
+        await ns.launch("a")
+        heard: asyncio.Queue[Message] = asyncio.Queue()
+        for elsewhere in ("shoal.report.mm9", "shoal.event.made-up.>", "_INBOX_alice.>"):
+            await bus.subscribe(elsewhere, heard.put_nowait)
+        start = subjects.command("namespace", "vm", "start", "red")
+        for subject, body in (
+            (start, b"a"),
+            (start, b"nobody"),
+            (subjects.CONSOLE, b"version"),
+            (subjects.CLAIM, b"?"),
+            (subjects.host_request("mm1", "inventory"), b""),
+            (subjects.host_request("mm1", "screenshot"), b""),
+        ):
+            await bus.publish(subject, body, reply="shoal.report.mm9")
+            await bus.publish(subject, body, reply="shoal.event.made-up.vm.started.a")
+        await bus.settle()
+        assert (await ns.vm("a").row()).state == "BUILDING"
+        await bus.publish(start, b"a", reply="_INBOX_alice.1")
+        answer = await asyncio.wait_for(heard.get(), 20)
+        assert answer.subject == "_INBOX_alice.1"
+        assert (await ns.vm("a").row()).state == "RUNNING"
+        await bus.publish(subjects.command("namespace", "vm", "stop", "red"), b"a")
+        await eventually(lambda: stopped(ns.vm("a")), "a message without a reply subject is obeyed")
+        assert heard.empty()
+
+
+async def stopped(vm: shoal.VMHandle) -> bool:
+    return (await vm.row()).state == "PAUSED"
 
 
 async def test_a_command_of_another_version_is_refused_by_name():

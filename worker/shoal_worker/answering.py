@@ -56,7 +56,7 @@ class Answering:
 
     def _take(self, message: Message) -> None:
         # Nobody hears an answer without a reply subject; one that is no inbox may be somebody's command.
-        if message.reply.startswith(subjects.INBOXES) and subjects.asked(message.subject) not in self._others:
+        if subjects.is_inbox(message.reply) and subjects.asked(message.subject) not in self._others:
             self._questions.put_nowait(message)
 
     async def run(self) -> None:
@@ -109,11 +109,7 @@ class Answering:
 
     async def _refuse(self, message: Message, encoding: codec.Encoding, error: Exception) -> None:
         known = error if isinstance(error, ShoalError) else Refused(str(error))
-        headers = {
-            "Nats-Service-Error": " ".join(known.message.split()),
-            "Nats-Service-Error-Code": str(known.code),
-        }
-        await self._send(message, codec.encode(codec.failure_of(known), encoding), headers)
+        await self._send(message, codec.encode(codec.failure_of(known), encoding), codec.error_headers(known))
 
     async def _send(self, message: Message, body: bytes, headers: dict[str, str] | None = None) -> None:
         try:

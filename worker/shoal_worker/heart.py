@@ -25,7 +25,6 @@ from shoal_worker.measures import HEARTBEATS
 HEARTBEAT_S = 1.0
 CLAIM_TIMEOUT_S = 5.0
 CLAIM_AGAIN_S = 1.0
-_ERROR = "Nats-Service-Error"
 
 
 class Heart:
@@ -105,7 +104,7 @@ class Heart:
 
     async def _ask(self) -> Claimed:
         answer = await self._bus.request(subjects.CLAIM, codec.encode(self._claim), timeout_s=CLAIM_TIMEOUT_S)
-        if _ERROR in answer.headers:
+        if codec.ERROR_HEADER in answer.headers:
             raise codec.error_of(codec.decode(answer.body, Failure))
         return codec.decode(answer.body, Claimed)
 

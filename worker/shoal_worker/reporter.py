@@ -123,7 +123,7 @@ class Reporter:
     async def _answer(self) -> None:
         while True:
             message = await self._questions.get()
-            if not message.reply:
+            if not subjects.is_inbox(message.reply):
                 continue
             headers = None
             encoding: codec.Encoding = "json"
@@ -132,10 +132,7 @@ class Reporter:
                 body = codec.encode(self.inventory(_question(message.body, encoding)), encoding)
             except InvalidRequest as error:
                 body = codec.encode(codec.failure_of(error), encoding)
-                headers = {
-                    "Nats-Service-Error": error.message,
-                    "Nats-Service-Error-Code": str(error.code),
-                }
+                headers = codec.error_headers(error)
             try:
                 await self._bus.publish(message.reply, body, headers=headers)
             except ShoalError as error:

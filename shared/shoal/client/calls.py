@@ -178,7 +178,7 @@ class Caller:
 def _reply(message: Message, request: Request[R]) -> R:
     """The reply in a message; fields that this version does not know are passed over."""
     try:
-        if "Nats-Service-Error-Code" in message.headers:
+        if codec.ERROR_CODE_HEADER in message.headers:
             failure = codec.decode(message.body, Failure)
         else:
             reply: Any = codec.decode(message.body, type(request).reply)
