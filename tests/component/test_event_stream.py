@@ -11,6 +11,7 @@ from shoal.bus.connection import connect
 from shoal.bus.protocol import Event, Retention
 from shoal.bus.streams import JetStreamState
 from shoal.errors import StoreUnavailable
+from shoal.testing.nats_server import running_nats_server
 
 
 async def publish(state: JetStreamState, *names: str, what: str = "started", tag: str = "") -> None:
@@ -54,6 +55,21 @@ async def test_a_reader_that_stops_early_leaves_no_consumer(nats_url):
         assert (await anext(events)).subject.endswith(".a")
         await events.aclose()
         assert (await bus.client.jetstream().stream_info(subjects.EVENT_STREAM)).state.consumer_count == 0
+
+
+@pytest.mark.parametrize(
+    ("replicas", "advice"),
+    [
+        (1, r"SHOAL_EVENTS .* insufficient storage .*`max_file_store`.*smaller `event-size` than 1024 MiB"),
+        (3, r"SHOAL_STATE .* replicas > 1 not supported .*`replicas` of 1"),
+    ],
+)
+async def test_streams_that_a_server_cannot_have_are_refused_with_what_helps(replicas: int, advice: str):
+    """A server with little room cannot promise the events theirs; one alone has no replicas."""
+    with running_nats_server(room="100MB") as server:
+        async with await connect(server.url, name="t") as bus:
+            with pytest.raises(StoreUnavailable, match=advice):
+                await JetStreamState(bus).ensure(replicas=replicas)
 
 
 async def test_without_the_stream_reading_is_a_typed_error(nats_url):

@@ -35,6 +35,8 @@ DUPLICATE_WINDOW_S = 120
 _ID = "Nats-Msg-Id"
 _EXPECT = "Nats-Expected-Last-Subject-Sequence"
 _EXPECT_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+_NO_STORAGE = 10047
+_NO_CLUSTER = 10074
 _WRONG_SEQUENCE = 10071
 _WRONG_SEQUENCE_CONSTANT = 10164
 
@@ -72,6 +74,20 @@ def _event_config(replicas: int, kept: Retention) -> StreamConfig:
     )
 
 
+def _refused(error: Exception, events: Retention) -> str:
+    """Why a server does not make a stream, and what helps."""
+    if not isinstance(error, nats.js.errors.APIError) or error.err_code is None:
+        return f"{error}; is JetStream enabled there (`nats-server -js`)?"
+    advice = {
+        _NO_STORAGE: (
+            "; give that server more room (`max_file_store` in its configuration), or the orchestrator a smaller "
+            f"`event-size` than {events.size_bytes / 2**20:.0f} MiB"
+        ),
+        _NO_CLUSTER: "; join it with other servers to a cluster, or give the orchestrator `replicas` of 1",
+    }
+    return f"{error.description}{advice.get(error.err_code, '')}"
+
+
 class JetStreamState:
     """`shoal.bus.protocol.StateStream` on JetStream."""
 
@@ -91,8 +107,7 @@ class JetStreamState:
                 await self._update(config)
             except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
                 raise StoreUnavailable(
-                    f"cannot create the stream {config.name} on {self._bus.server}: {error}; "
-                    "is JetStream enabled there (`nats-server -js`)?"
+                    f"cannot create the stream {config.name} on {self._bus.server}: {_refused(error, events)}"
                 ) from error
 
     async def _update(self, config: StreamConfig) -> None:

@@ -201,8 +201,8 @@ async def cluster(
 
     The hosts `apart` have a process of their own, so that they can be lost and the others stay. With `keep` guests
     outlive the processes of their workers, as real ones do. Of three servers (`nats`) one may be lost; one alone may have
-    little `room` for its streams, such as 8MB. AssertionError when a daemon left a traceback in its log, a task that nobody asked for its error, or a consumer, unless the line has
-    an `expected` word in it.
+    little `room` for its streams, such as 8MB. AssertionError when a daemon left a traceback in its log, a task that
+    nobody asked for its error, or a consumer, unless the line has an `expected` word in it.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-cluster-")))
