@@ -96,6 +96,7 @@ async def _check_silent(claim: Claim, seen: SeenHost) -> None:
         if seen.heard_at > heard_at:
             raise Conflict(
                 f"cannot claim host {claim.host}: another worker has it (its heartbeats arrive); "
-                "stop that one, or give this one another --host name"
+                "stop that one, or give this one another --host name",
+                names=(claim.host,),
             )
         await asyncio.sleep(TAKEOVER_S / 10)

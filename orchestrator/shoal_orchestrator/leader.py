@@ -104,9 +104,9 @@ class Leader:
         """The record of a namespace. NotFound when there is none, or it is being cleared."""
         record = self.model.namespaces.get(name)
         if record is None:
-            raise NotFound(f"no such namespace: `{name}`; create it with `namespace {name}`")
+            raise NotFound(f"no such namespace: `{name}`; create it with `namespace {name}`", names=(name,))
         if record.clearing:
-            raise NotFound(f"namespace `{name}` is being cleared; wait until that has ended")
+            raise NotFound(f"namespace `{name}` is being cleared; wait until that has ended", names=(name,))
         return record
 
     def hosts_of(self, record: NamespaceRecord) -> tuple[str, ...]:

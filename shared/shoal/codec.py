@@ -126,10 +126,14 @@ def bare_text(body: bytes) -> str:
         raise InvalidRequest("the body is neither a map (JSON or MessagePack) nor text in UTF-8") from None
 
 
-def failure_of(error: ShoalError) -> Failure:
-    """An error as it travels."""
+def failure_of(error: ShoalError, *names: str, message: str = "") -> Failure:
+    """An error as it travels: about `names` where it names nothing itself, and with another message if one is given."""
     return Failure(
-        kind=error.kind, code=error.code, message=error.message, details=error.details, names=error.names
+        kind=error.kind,
+        code=error.code,
+        message=message or error.message,
+        details=error.details,
+        names=error.names or names,
     )
 
 

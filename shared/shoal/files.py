@@ -198,7 +198,8 @@ def _is_there(target: Path, digest: str) -> bool:
     except OSError as error:
         raise _refused("read", str(target), error) from error
     raise Conflict(
-        f"cannot write `{target}`: something else is there; remove it, or add `to` and another path"
+        f"cannot write `{target}`: something else is there; remove it, or add `to` and another path",
+        names=(str(target),),
     )
 
 
@@ -211,5 +212,5 @@ def _check_space(target: Path, size: int) -> None:
 def _refused(what: str, path: str, error: OSError) -> InvalidRequest | NotFound | PermissionDenied:
     text = f"cannot {what} `{path}`: {error.strerror or error}"
     if isinstance(error, FileNotFoundError):
-        return NotFound(f"cannot {what} `{path}`: no such file or directory")
+        return NotFound(f"cannot {what} `{path}`: no such file or directory", names=(path,))
     return PermissionDenied(text) if isinstance(error, PermissionError) else InvalidRequest(text)

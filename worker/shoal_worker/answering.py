@@ -74,7 +74,8 @@ class Answering:
             kind = self._kinds.get(verb)
             if kind is None:
                 raise NotFound(
-                    f"the worker of host {self._host} knows no `{verb}`: is it older than who asks?"
+                    f"the worker of host {self._host} knows no `{verb}`: is it older than who asks?",
+                    names=(self._host,),
                 )
             request = codec.decode(message.body, kind, limit=codec.MAX_COMMAND_BYTES)
             body = codec.fitting(codec.encode(await self._answer(kind, request, message, encoding), encoding))

@@ -91,7 +91,9 @@ class Captures:
                 return  # the question came twice
             path = capture.path
             if path and path != _NOWHERE and any(kept.capture.path == path for kept in self._kept.values()):
-                raise Conflict(f"cannot capture to {path}: another capture on this host writes to it")
+                raise Conflict(
+                    f"cannot capture to {path}: another capture on this host writes to it", names=(path,)
+                )
             recording = await self.recorder.start(
                 capture.id,
                 capture.interface,

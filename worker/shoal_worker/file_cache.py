@@ -91,7 +91,9 @@ class DiskCache:
     ) -> None:
         size = await self._blobs.find(digest)
         if size is None:
-            raise NotFound("its content is not in the cluster's file store any more: put it again")
+            raise NotFound(
+                "its content is not in the cluster's file store any more: put it again", names=(digest,)
+            )
         draft = self._folder / f".{digest}.part"
         try:
             async with self._room:
@@ -179,7 +181,9 @@ class SimulatedCache:
         del used
         size = await self._blobs.find(digest)
         if size is None:
-            raise NotFound("its content is not in the cluster's file store any more: put it again")
+            raise NotFound(
+                "its content is not in the cluster's file store any more: put it again", names=(digest,)
+            )
         if size <= _SMALL_BYTES:
             async with contextlib.aclosing(self._blobs.read(digest)) as parts:
                 self._content[digest] = b"".join([part async for part in parts])

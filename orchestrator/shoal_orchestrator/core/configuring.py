@@ -37,7 +37,7 @@ def configured(working: Working, step: ConfigStep, is_member: Callable[[str], bo
         return working._replace(record=replace(working.record, config=config))
     config = set_field(before, step.field, step.values)
     if config.schedule and config.schedule != before.schedule and not is_member(config.schedule):
-        raise NotFound(f"host is not in namespace: {config.schedule}")
+        raise NotFound(f"host is not in namespace: {config.schedule}", names=(config.schedule,))
     # An alias has its number from its first use in a configuration on, as in the peer.
     vlans = allocate(working.vlans, working.record.name, config.networks)
     return Working(replace(working.record, config=config), vlans)

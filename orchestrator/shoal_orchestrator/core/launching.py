@@ -20,6 +20,7 @@ from shoal.errors import Conflict, InvalidRequest, NotFound
 from shoal.messages.desired import LaunchRecord
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.demand import names_of
+from shoal_orchestrator.core.failures import MOST_NAMED
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.networks import allocate, check_shared, ports_of, vlan_records, vlans_of
 from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEntry
@@ -28,8 +29,6 @@ from shoal_orchestrator.core.stored_files import content_of, fitted
 #: launch records in one batch, with room for the segments that go with them
 SLICE = 400
 MAX_VMS = 100_000
-#: taken names that an error lists for programs; its details have all of them, folded
-MOST_NAMED = 1000
 
 
 def new_entry(
@@ -104,9 +103,9 @@ def _check_uuid(model: Model, namespace: str, wanted: str, count: int) -> None:
     if count > 1:
         raise InvalidRequest("cannot launch multiple VMs with a pre-configured UUID")
     if any(record.uuid == wanted for record in model.instances.values()):
-        raise Conflict(f"vm already exists with UUID `{wanted}`")
+        raise Conflict(f"vm already exists with UUID `{wanted}`", names=(wanted,))
     if any(entry.config.uuid == wanted for entry in model.queues[namespace].values()):
-        raise Conflict(f"vm already queued with UUID `{wanted}`")
+        raise Conflict(f"vm already queued with UUID `{wanted}`", names=(wanted,))
 
 
 def begin(
@@ -227,5 +226,5 @@ def _by_host(
 def _incarnation(model: Model, host: str) -> str:
     record = model.hosts.get(host)
     if record is None:
-        raise NotFound(f"host {host} is not known to the cluster")
+        raise NotFound(f"host {host} is not known to the cluster", names=(host,))
     return record.incarnation

@@ -62,7 +62,7 @@ def interface(model: Model, namespace: str, name: str, index: str) -> End:
     if not is_integer(index):
         raise InvalidRequest(f"invalid interface number: `{index}`")
     if not 0 <= int(index) < len(vm.ports):
-        raise NotFound(f"no such interface {int(index)} for {name}")
+        raise NotFound(f"no such interface {int(index)} for {name}", names=(name,))
     return End(vm, vm.ports[int(index)])
 
 
@@ -73,12 +73,15 @@ def between_vms(
     known = model.launches[namespace]
     missing = [name for name, _ in (one, other) if name not in known]
     if len(missing) == 1:
-        raise NotFound(f"vms are not colocated or invalid vm name: {missing[0]}")
+        raise NotFound(f"vms are not colocated or invalid vm name: {missing[0]}", names=tuple(missing))
     source, target = interface(model, namespace, *one), interface(model, namespace, *other)
     if source.record.host != target.record.host:
-        raise Conflict(f"vms are not colocated or invalid vm name: {other[0]}")
+        raise Conflict(f"vms are not colocated or invalid vm name: {other[0]}", names=(other[0],))
     if source.port.bridge != target.port.bridge:
-        raise Conflict(f"interfaces on different bridges: {source.port.bridge} and {target.port.bridge}")
+        raise Conflict(
+            f"interfaces on different bridges: {source.port.bridge} and {target.port.bridge}",
+            names=(other[0],),
+        )
     return source, target
 
 
@@ -91,23 +94,23 @@ def between_taps(model: Model, namespace: str, names: tuple[str, str], bridge: s
     for name, what in zip(names, ("source", "destination"), strict=True):
         here = [end for end in ends(model, namespace) if end.tap == name and bridge in ("", end.port.bridge)]
         if not here:
-            raise NotFound(f"{what} tap is not on bridge: `{name}`")
+            raise NotFound(f"{what} tap is not on bridge: `{name}`", names=(name,))
         found.append({end.record.host: end for end in here})
     sources, targets = found
     both = sorted(sources.keys() & targets.keys())
     if not both:
         where = f"{names[0]} is on {', '.join(sorted(sources))}, {names[1]} on {', '.join(sorted(targets))}"
-        raise Conflict(f"taps are not on one host: {where}")
+        raise Conflict(f"taps are not on one host: {where}", names=names)
     return sources[both[0]], targets[both[0]]
 
 
 def check(model: Model, namespace: str, source: End, target: End) -> None:
     """Raise Conflict for what cannot be mirrored, or would never end."""
     if source.place == target.place:
-        raise Conflict("cannot mirror tap to itself")
+        raise Conflict("cannot mirror tap to itself", names=(source.name,))
     all_ends = {end.place: end for end in ends(model, namespace)}
     if target.port.mirror and (target.record.host, target.port.mirror) in all_ends:
-        raise Conflict("destination tap is already a mirror")
+        raise Conflict("destination tap is already a mirror", names=(target.name,))
     seen: set[tuple[str, str]] = set()
     end: End | None = source
     while end is not None and end.port.mirror and end.place not in seen:
@@ -115,7 +118,8 @@ def check(model: Model, namespace: str, source: End, target: End) -> None:
         end = all_ends.get((end.record.host, end.port.mirror))
         if end is not None and end.place == target.place:
             raise Conflict(
-                f"{source.name} gets copies of {target.name} itself: frames would be copied for ever"
+                f"{source.name} gets copies of {target.name} itself: frames would be copied for ever",
+                names=(source.name, target.name),
             )
 
 

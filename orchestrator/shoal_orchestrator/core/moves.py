@@ -9,9 +9,10 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from shoal.core.ranges import fold
+from shoal.core.ranges import fold, natural_order
 from shoal.errors import NotFound, Refused
 from shoal_orchestrator.core.check import check
+from shoal_orchestrator.core.failures import MOST_NAMED
 from shoal_orchestrator.core.placement import HostView, Item, Placement, Residents
 
 
@@ -48,7 +49,9 @@ def move(
     wanted = set(names)
     missing = wanted.difference(*(item.names for item in items))
     if missing:
-        raise NotFound(f"reassign {fold(missing)}: vm not found")
+        raise NotFound(
+            f"reassign {fold(missing)}: vm not found", names=tuple(natural_order(missing))[:MOST_NAMED]
+        )
     chosen: list[tuple[str, ...]] = []
     overridden: set[str] = set()
     for item, before in zip(items, placement.hosts, strict=True):

@@ -20,7 +20,7 @@ def with_qos(record: LaunchRecord, index: int, change: Callable[[Qos], Qos]) -> 
     Raises NotFound, in the peer's words, when it has no interface of that number.
     """
     if index != ALL_INTERFACES and index >= len(record.ports):
-        raise NotFound(f"invalid tap index specified: {index}")
+        raise NotFound(f"invalid tap index specified: {index}", names=(record.name,))
     return with_ports(
         record,
         tuple(

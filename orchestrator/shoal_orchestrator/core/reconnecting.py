@@ -21,6 +21,7 @@ def port_of(record: LaunchRecord, index: int) -> Port:
         raise NotFound(
             f"no network {index}, VM only has {len(record.ports)} networks",
             details=(f"the interfaces of {record.name} are numbered from 0",) if record.ports else (),
+            names=(record.name,),
         )
     return record.ports[index]
 

@@ -36,7 +36,10 @@ def listing(files: Iterable[FileRecord], path: str) -> list[FileRow]:
         name = prefix + first
         found[name] = FileRow(name=name, directory=True) if slash else _row(record)
     if path and not found:
-        raise NotFound(f"no such file or directory in the cluster: `{path}`; `file list` shows what there is")
+        raise NotFound(
+            f"no such file or directory in the cluster: `{path}`; `file list` shows what there is",
+            names=(path,),
+        )
     return [row for _, row in sorted(found.items())]
 
 
@@ -56,7 +59,7 @@ def file_named(files: dict[str, FileRecord], name: str, *, several: bool = False
     if any(other.startswith(f"{name}/") for other in files):
         instead = f", or `{name}/*` for all that is in it" if several else ""
         raise InvalidRequest(f"`{name}` is a directory of the cluster's files: name a file in it{instead}")
-    raise NotFound(f"no such file in the cluster: `{name}`; `file list` shows what there is")
+    raise NotFound(f"no such file in the cluster: `{name}`; `file list` shows what there is", names=(name,))
 
 
 def is_pattern(name: str) -> bool:
@@ -77,7 +80,9 @@ def files_matching(files: dict[str, FileRecord], pattern: str) -> list[FileRecor
 
     found = [record for name, record in sorted(files.items()) if matches(name)]
     if not found:
-        raise NotFound(f"no file of the cluster matches `{pattern}`; `file list` shows what there is")
+        raise NotFound(
+            f"no file of the cluster matches `{pattern}`; `file list` shows what there is", names=(pattern,)
+        )
     return found
 
 
@@ -86,10 +91,11 @@ def check_free(files: dict[str, FileRecord], name: str, digest: str, *, replace:
     existing = files.get(name)
     if existing is not None and existing.digest != digest and not replace:
         raise Conflict(
-            f"`{name}` is in the cluster already, with other content: add `replace`, or `as` and another name"
+            f"`{name}` is in the cluster already, with other content: add `replace`, or `as` and another name",
+            names=(name,),
         )
     if trouble := parent_conflict(name, files):
-        raise Conflict(f"cannot put a file as `{name}`: in the cluster {trouble}")
+        raise Conflict(f"cannot put a file as `{name}`: in the cluster {trouble}", names=(name,))
 
 
 def check_replaceable(files: dict[str, FileRecord], name: str, vm: str) -> None:
@@ -98,7 +104,8 @@ def check_replaceable(files: dict[str, FileRecord], name: str, vm: str) -> None:
     if existing is not None and existing.saved_from != vm:
         made = f"was saved from {existing.saved_from}" if existing.saved_from else "was not made by `vm save`"
         raise Conflict(
-            f"`{name}` is in the cluster already, and {made}: save {vm} under another name, or `file delete {name}`"
+            f"`{name}` is in the cluster already, and {made}: save {vm} under another name, or `file delete {name}`",
+            names=(name,),
         )
 
 
@@ -111,7 +118,8 @@ def content_of(files: dict[str, FileRecord], config: VMConfig) -> dict[str, str]
             raise NotFound(
                 f"cannot launch with {field} `{name}`: no such file in the cluster; put it there with "
                 f"`shoal file put PATH as {name}`, or into the head's files directory, or name a file of the host "
-                "by its absolute path"
+                "by its absolute path",
+                names=(name,),
             )
         found[name] = record.digest
     return found

@@ -42,7 +42,9 @@ def new_uplink(
     for other in (tap for taps in model.taps.values() for tap in taps.values()):
         if (other.host, other.tap) == (host, interface):
             what = f"an uplink of {other.bridge} already" if other.trunk else "one of our host taps"
-            raise Conflict(f"cannot trunk {interface} on {host} to {bridge}: it is {what}")
+            raise Conflict(
+                f"cannot trunk {interface} on {host} to {bridge}: it is {what}", names=(interface,)
+            )
         if other.trunk and not other.removed and key != PLAIN and other.key == key:
             raise Refused(
                 f"cannot trunk {interface} on {host} to {bridge}: it spans hosts and has the uplink {other.tap} on "

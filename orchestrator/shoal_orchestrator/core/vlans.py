@@ -84,12 +84,12 @@ def add_alias(vlans: VLANs, namespace: str, alias: str, text: str) -> VLANs:
     check_alias(alias)
     own = _own(vlans, owner)
     if alias in own.aliases:
-        raise Conflict("alias already in use")
+        raise Conflict("alias already in use", names=(alias,))
     if number in own.aliases.values() or number in vlans.blacklist:
-        raise Conflict("vlan already in use")
+        raise Conflict("vlan already in use", names=(alias,))
     inside = own.range is not None and own.range[0] <= number < own.range[1]
     if not inside and number in _given(vlans):
-        raise Conflict("vlan already in use")
+        raise Conflict("vlan already in use", names=(alias,))
     return _with(vlans, owner, aliases={**own.aliases, alias: number}, explicit=own.explicit | {alias})
 
 
@@ -179,7 +179,8 @@ def check_sharing(vlans: VLANs, owner: str, alias: str, users: Iterable[tuple[st
             number = _own(vlans, owner).aliases.get(alias, 0)
             raise Conflict(
                 f"vlan {number} of `{owner}{ALIAS_SEPARATOR}{alias}` is `{other}{ALIAS_SEPARATOR}{theirs}` on this "
-                f"shared bridge already: use a bridge of the namespace (ns bridge), or name `{other}//{theirs}`"
+                f"shared bridge already: use a bridge of the namespace (ns bridge), or name `{other}//{theirs}`",
+                names=(alias,),
             )
 
 
@@ -200,7 +201,7 @@ def _given(vlans: VLANs) -> set[int]:
 
 def _own(vlans: VLANs, namespace: str) -> NamespaceVLANs:
     if namespace not in vlans.namespaces:
-        raise NotFound(f"namespace not found: `{namespace}`")
+        raise NotFound(f"namespace not found: `{namespace}`", names=(namespace,))
     return vlans.namespaces[namespace]
 
 

@@ -53,7 +53,10 @@ async def remove_trunk(leader: Leader, namespace: str, request: RemoveTrunk, cal
     if known is None or not known.trunk or known.bridge != request.bridge:
         if call.repeat:
             return Done()
-        raise NotFound(f"unknown trunk: {request.interface} on {host} is no uplink of {request.bridge}")
+        raise NotFound(
+            f"unknown trunk: {request.interface} on {host} is no uplink of {request.bridge}",
+            names=(request.interface,),
+        )
     if not known.removed:
         await remove_taps(leader, known)
     await call.commit(Changes(), Done())

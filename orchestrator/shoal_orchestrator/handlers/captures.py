@@ -69,7 +69,7 @@ async def capture_vm(leader: Leader, namespace: str, request: CaptureVM, call: C
     settings = leader.namespace(namespace).capture
     record = one_guest(leader, namespace, request.vm)
     if not 0 <= request.index < len(record.ports):
-        raise NotFound(f"no such interface {request.index} for {record.name}")
+        raise NotFound(f"no such interface {request.index} for {record.name}", names=(record.name,))
     port = record.ports[request.index]
     capture = Capture(
         id=token(leader.ids),
@@ -91,7 +91,8 @@ async def capture_bridge(leader: Leader, namespace: str, request: CaptureBridge,
     segments = sorted(set(_segments(leader.model, namespace, request.bridge)))
     if not segments:
         raise NotFound(
-            f"no VM or tap of namespace {namespace} is on bridge {request.bridge}: there is nothing to capture"
+            f"no VM or tap of namespace {namespace} is on bridge {request.bridge}: there is nothing to capture",
+            names=(request.bridge,),
         )
     begun = [
         (
@@ -168,17 +169,21 @@ async def _check_names(leader: Leader, names: list[str]) -> None:
     files = leader.model.files
     for name in names:
         if trouble := parent_conflict(name, files):
-            raise Conflict(f"cannot capture to `{name}`: in the cluster {trouble}")
+            raise Conflict(f"cannot capture to `{name}`: in the cluster {trouble}", names=(name,))
         if name in files and not name.endswith(_SUFFIXES):
             raise Conflict(
-                f"cannot capture to `{name}`: the cluster has a file of that name; delete it, or choose another name"
+                f"cannot capture to `{name}`: the cluster has a file of that name; delete it, or choose another name",
+                names=(name,),
             )
     if names:
         everywhere, _ = await collecting.held(leader, leader.model.namespaces)
         taken = {capture.name for captures in everywhere.values() for capture in captures}
         for name in names:
             if name in taken or parent_conflict(name, taken - {""}):
-                raise Conflict(f"cannot capture to `{name}`: another capture will become a file of that name")
+                raise Conflict(
+                    f"cannot capture to `{name}`: another capture will become a file of that name",
+                    names=(name,),
+                )
 
 
 # --- how ---------------------------------------------------------------------------------------------------
@@ -220,14 +225,18 @@ async def _set(leader: Leader, namespace: str, settings: CaptureSettings, call: 
 
 
 async def _end(
-    leader: Leader, namespace: str, call: Call, wanted: Callable[[Capture], bool], missing: str = ""
+    leader: Leader,
+    namespace: str,
+    call: Call,
+    wanted: Callable[[Capture], bool],
+    missing: NotFound | None = None,
 ) -> CapturesEnded:
-    """End the namespace's captures that are wanted. NotFound with `missing` when there are none."""
+    """End the namespace's captures that are wanted. Raises `missing` when there are none."""
     leader.namespace(namespace)
     found, failures = await collecting.held(leader, [namespace])
     chosen = collecting.by_host((host, c) for host, captures in found.items() for c in captures if wanted(c))
-    if not chosen and missing and not call.repeat and not failures:
-        raise NotFound(missing)
+    if not chosen and missing is not None and not call.repeat and not failures:
+        raise missing
     collected = await collecting.end(leader, chosen, call.progress)
     return await _told(call, sum(map(len, chosen.values())), collected, failures)
 
@@ -254,12 +263,13 @@ async def end_vm_captures(
         named = bool(capture.vm) and request.vm in (ALL, capture.vm)
         return named and request.index in (None, capture.index)
 
-    missing = "" if request.vm == ALL else f"vm not found: {request.vm}"
+    if request.vm == ALL:
+        return await _end(leader, namespace, call, wanted)
+    text = f"vm not found: {request.vm}"
     if request.vm in leader.model.launches[namespace]:
-        missing = f"no capture of vm {request.vm}" + (
-            "" if request.index is None else f" at interface {request.index}"
-        )
-    return await _end(leader, namespace, call, wanted, missing)
+        at = "" if request.index is None else f" at interface {request.index}"
+        text = f"no capture of vm {request.vm}{at}"
+    return await _end(leader, namespace, call, wanted, NotFound(text, names=(request.vm,)))
 
 
 async def end_bridge_captures(
@@ -270,7 +280,9 @@ async def end_bridge_captures(
     def wanted(capture: Capture) -> bool:
         return not capture.vm and request.bridge in (ALL, capture.bridge)
 
-    missing = "" if request.bridge == ALL else f"no capture of bridge {request.bridge}"
+    if request.bridge == ALL:
+        return await _end(leader, namespace, call, wanted)
+    missing = NotFound(f"no capture of bridge {request.bridge}", names=(request.bridge,))
     return await _end(leader, namespace, call, wanted, missing)
 
 

@@ -71,7 +71,8 @@ async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
     if plan.namespace not in leader.model.namespaces:
         raise NotFound(
             f"cannot finish plan {plan.plan} of the namespace `{plan.namespace}`, which is not there: "
-            "has the store gone backwards? `shoal doctor` tells"
+            "has the store gone backwards? `shoal doctor` tells",
+            names=(plan.namespace,),
         )
     with bound_contextvars(request=plan.request):
         LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)

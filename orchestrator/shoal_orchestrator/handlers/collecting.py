@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from shoal import codec
 from shoal.core.files import partial_name, size_text
-from shoal.core.ranges import fold
+from shoal.core.ranges import fold, natural_order
 from shoal.errors import Conflict, Refused, ShoalError
 from shoal.messages.base import Failure
 from shoal.messages.capture_requests import (
@@ -70,7 +71,7 @@ async def held(leader: Leader, namespaces: Iterable[str]) -> tuple[dict[str, lis
     failures = []
     if silent:
         message = f"captures on {fold(silent)} cannot be seen: ask again when the hosts are alive"
-        failures.append(Failure(kind=Refused.kind, code=Refused.code, message=message))
+        failures.append(codec.failure_of(Refused(message, names=tuple(natural_order(silent)))))
     return {host: captures for host, captures in found.items() if captures}, failures
 
 
@@ -121,7 +122,7 @@ async def _collect(leader: Leader, host: str, question: HostRequest[EndedCapture
                 await leader.workers.ask(host, ForgetCaptures(ids=tuple(e.capture.id for e in done)))
             leader.inventory.hosts[host].ended_captures = 0
         except ShoalError as error:
-            collected.failures.append(Failure(kind=error.kind, code=error.code, message=error.message))
+            collected.failures.append(codec.failure_of(error, host))
     return collected
 
 
@@ -131,7 +132,7 @@ async def _named(leader: Leader, host: str, ended: EndedCapture, collected: Coll
     where = capture.name or f"{capture.path} on host {host}"
     if ended.error:
         message = f"{where}: {ended.error}; its host keeps it, and it is tried again"
-        collected.failures.append(Failure(kind=Refused.kind, code=Refused.code, message=message))
+        collected.failures.append(codec.failure_of(Refused(message, names=(capture.name or capture.path,))))
         return False
     if capture.path:
         if capture.partial:
@@ -146,8 +147,7 @@ async def _named(leader: Leader, host: str, ended: EndedCapture, collected: Coll
             name = f"captures-{capture.id}.{'partial.' * capture.partial}pcap"
             await name_content(leader, name, ended.content)
     except ShoalError as error:
-        message = f"{name}: {error.message}"
-        collected.failures.append(Failure(kind=error.kind, code=error.code, message=message))
+        collected.failures.append(codec.failure_of(error, name, message=f"{name}: {error.message}"))
         return False
     collected.files.append(name)
     what = f"partial, since {capture.reason}" if capture.partial else size_text(ended.content.size)

@@ -113,7 +113,7 @@ async def restore_config(leader: Leader, namespace: str, request: RestoreConfig,
     record = leader.namespace(namespace)
     if not request.name:
         if not leader.model.configs[namespace]:
-            raise NotFound("no vm configs saved", details=("`vm config save <name>` keeps one",))
+            raise NotFound("no vm configs saved", details=("`vm config save <name>` keeps one",), names=())
         return Said(text="\n".join(sorted(leader.model.configs[namespace])))
     changes = Changes()
     changes.put(replace(record, config=saved_config(leader, namespace, request.name)))

@@ -51,7 +51,8 @@ def _new(leader: Leader, name: str) -> str:
     name = check_file(name)
     if name in leader.model.files:
         raise Conflict(
-            f"`{name}` is in the cluster already: choose another name, or remove it with `file delete {name}`"
+            f"`{name}` is in the cluster already: choose another name, or remove it with `file delete {name}`",
+            names=(name,),
         )
     check_free(leader.model.files, name, "", replace=False)
     return name

@@ -7,7 +7,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 
-from shoal.codec import error_of
+from msgspec.structs import replace
+
+from shoal import codec
 from shoal.core.files import check_file
 from shoal.errors import Conflict, InvalidRequest, NotFound, ShoalError, Unavailable
 from shoal.messages.base import Failure, Said
@@ -31,9 +33,7 @@ _QUOTED = """expected JSON in single quotes, such as '{"execute": "query-status"
 def failure_of(record: LaunchRecord, error: ShoalError, *, alone: bool) -> Failure:
     """What failed for one VM; of several (not `alone`) it is named, as hosts and not people wrote the message."""
     message = error.message if alone else f"{record.name}: {error.message}"
-    return Failure(
-        kind=error.kind, code=error.code, message=message, details=error.details, names=(record.name,)
-    )
+    return replace(codec.failure_of(error, message=message), names=(record.name,))
 
 
 def with_guests(leader: Leader, namespace: str, target: str) -> tuple[list[LaunchRecord], list[Failure]]:
@@ -51,7 +51,7 @@ def with_guests(leader: Leader, namespace: str, target: str) -> tuple[list[Launc
             if record.instance not in here
         ]
     if not present and len(failures) == 1:
-        raise error_of(failures[0])
+        raise codec.error_of(failures[0])
     return present, failures
 
 
@@ -98,7 +98,8 @@ async def take_screenshot(leader: Leader, namespace: str, request: Screenshot, c
         if name in leader.model.files and not name.endswith(".png"):
             raise Conflict(
                 f"cannot write the screenshot to `{name}`: the cluster has a file of that name; delete it, or "
-                "choose another name (one that ends in .png is replaced)"
+                "choose another name (one that ends in .png is replaced)",
+                names=(name,),
             )
     question = TakeScreenshot(instance=record.instance, label=name, longest=request.maximum, path=path)
     with leader.shelf.awaiting():
@@ -135,7 +136,7 @@ async def _measure(
     try:
         answer = await leader.workers.ask(host, question, call.progress)
     except ShoalError as error:
-        return [], [Failure(kind=error.kind, code=error.code, message=error.message)]
+        return [], [codec.failure_of(error, host)]
     return list(_rows(vms, answer.items)), []
 
 

@@ -42,7 +42,9 @@ def _named(leader: Leader, text: str) -> list[str]:
 
 def unknown_host(host: str) -> NotFound:
     """What to raise when the cluster does not know a host."""
-    return NotFound(f"unknown host: `{host}`", details=("`mesh status` lists the hosts of the cluster",))
+    return NotFound(
+        f"unknown host: `{host}`", details=("`mesh status` lists the hosts of the cluster",), names=(host,)
+    )
 
 
 def named_hosts(leader: Leader, text: str) -> list[str]:
@@ -76,7 +78,8 @@ async def remove_hosts(leader: Leader, namespace: str, request: RemoveHosts, cal
     }
     if busy and not request.force:
         raise Conflict(
-            f"{fold(busy)} still run VMs of namespace {namespace}: kill these, or add `force` to leave them there"
+            f"{fold(busy)} still run VMs of namespace {namespace}: kill these, or add `force` to leave them there",
+            names=tuple(natural_order(busy)),
         )
     changes = Changes()
     hosts = fold(set(current) - leaving)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from shoal import codec
 from shoal.core.files import file_of, files_of
 from shoal.core.ranges import fold
 from shoal.errors import InvalidRequest, ShoalError
@@ -156,7 +157,7 @@ async def list_hotplug(leader: Leader, namespace: str, request: ListHotplug, _: 
         try:
             return (await leader.workers.ask(host, ListDrives(instances=tuple(by_host[host])))).items
         except ShoalError as error:
-            failures.append(Failure(kind=error.kind, code=error.code, message=error.message))
+            failures.append(codec.failure_of(error, host))
             return ()
 
     names = {record.digest: record.name for record in leader.model.files.values()}

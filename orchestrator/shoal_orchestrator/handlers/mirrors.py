@@ -11,6 +11,7 @@ from shoal.messages.base import Done
 from shoal.messages.desired import LaunchRecord, TapRecord
 from shoal.messages.taps import ClearMirrors, ClearTaps, DeleteTap, MirrorTap
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.failures import MOST_NAMED
 from shoal_orchestrator.core.mirrors import (
     End,
     between_taps,
@@ -54,7 +55,7 @@ async def clear_mirrors(leader: Leader, namespace: str, request: ClearMirrors, c
     chosen = _chosen(leader, namespace, request)
     named = request.target and ALL not in (request.index, request.target)
     if named and not chosen and not call.repeat:
-        raise NotFound("not a valid mirror")
+        raise NotFound("not a valid mirror", names=(request.target,))
     await _change(leader, call, cleared(chosen))
     await call.commit(Changes(), Done())
     return Done()
@@ -95,7 +96,11 @@ async def _change(
     if vms:
         reply = await carry_out_or_take_back(leader, call, vms, [], "change the mirrors", record=False)
         if reply.failures:
-            raise Refused(reply.failures[0].message, details=tuple(f.message for f in reply.failures[1:]))
+            raise Refused(
+                reply.failures[0].message,
+                details=tuple(failure.message for failure in reply.failures[1:]),
+                names=tuple(name for failure in reply.failures for name in failure.names)[:MOST_NAMED],
+            )
     for before, after in pairs:
         if isinstance(before, TapRecord) and isinstance(after, TapRecord):
             await _change_tap(leader, call, before, after)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from shoal import codec
 from shoal.core.vmconfig import NetSpec
 from shoal.core.vmconfig_specs import parse_net
 from shoal.errors import InvalidRequest, NotFound, ShoalError
-from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.host_requests import AttachInterface
 from shoal.messages.vms import AddNet, Changed, ConnectNet, DisconnectNet
@@ -108,9 +108,7 @@ async def _rewire(
         try:
             changed.append(plug(vm))
         except NotFound as error:
-            failures.append(
-                Failure(kind=error.kind, code=error.code, message=error.message, details=error.details)
-            )
+            failures.append(codec.failure_of(error))
     if not changed:
         changes = Changes()
     changes.put(*changed)

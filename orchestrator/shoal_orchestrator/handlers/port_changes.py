@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
+from shoal import codec
 from shoal.core.ranges import fold
-from shoal.errors import Refused, error_class
+from shoal.errors import Refused
 from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.vms import Changed
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.failures import alike_once
 from shoal_orchestrator.core.port_settings import taken_back
 from shoal_orchestrator.handlers.vms import outcome
 from shoal_orchestrator.leader import Call, Leader
@@ -58,7 +60,10 @@ async def carry_out_or_take_back(
         if then is not None and not trouble and failure is None:
             trouble = await then(PortChange(before, after))
         if trouble:
-            failures.append(_refused(f"cannot {doing} of vm {after.name} on {after.host}: {trouble}"))
+            refused = Refused(
+                f"cannot {doing} of vm {after.name} on {after.host}: {trouble}", names=(after.name,)
+            )
+            failures.append(codec.failure_of(refused))
             back = taken_back(leader.model.launches[after.namespace].get(after.name), after, before)
             undone += [back] if back is not None else []
         elif failure is not None:
@@ -66,10 +71,9 @@ async def carry_out_or_take_back(
         else:
             good.append(after)
     await _store(leader, call, undone, doing)
-    distinct = tuple(dict.fromkeys(failures))
+    distinct = alike_once(failures)
     if len(distinct) == 1 and not good:
-        only = distinct[0]
-        raise error_class(only.kind)(only.message, details=only.details)
+        raise codec.error_of(distinct[0])
     reply = Changed(vms=fold(record.name for record in good), count=len(good), failures=distinct, notes=notes)
     if record:
         await call.commit(Changes(), reply)
@@ -80,10 +84,6 @@ def refusal(leader: Leader, record: LaunchRecord) -> str:
     """What the VM's host says that its kernel refuses of this revision, or a later one; empty if nothing."""
     status = leader.inventory.status(record)
     return status.trouble if status is not None and status.revision >= record.revision else ""
-
-
-def _refused(message: str) -> Failure:
-    return Failure(kind=Refused.kind, code=Refused.code, message=message)
 
 
 async def _store(leader: Leader, call: Call, records: list[LaunchRecord], doing: str) -> None:

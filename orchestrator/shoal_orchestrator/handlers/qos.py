@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shoal import codec
 from shoal.core.qos import Qos, parse_interface, with_option
 from shoal.core.ranges import fold
 from shoal.errors import NotFound
-from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.qos import AddQos, ClearQos
 from shoal.messages.vms import Changed
@@ -49,7 +49,7 @@ async def _reshape(
         try:
             wanted.append(PortChange(vm, with_qos(vm, interface, change)))
         except NotFound as error:
-            failures.append(Failure(kind=error.kind, code=error.code, message=error.message))
+            failures.append(codec.failure_of(error))
     replaced = fold(vm.name for vm, after in wanted if _replaces(vm, after))
     notes = (
         (f"a rate and loss or delay replace each other: {replaced} lost the one for the other",)

@@ -54,13 +54,15 @@ def _check_silent(leader: Leader, hosts: Iterable[str]) -> None:
     if speaking:
         raise Conflict(
             f"{fold(speaking)} cannot be forgotten: alive, heartbeats arrive; `host drain` takes hosts out of use, "
-            "and one whose worker was stopped is lost after 20 s"
+            "and one whose worker was stopped is lost after 20 s",
+            names=tuple(speaking),
         )
     waiting = [host for host, state in states.items() if state != "lost" and not frozen]
     if waiting:
         raise Conflict(
             f"{fold(waiting)} cannot be forgotten yet: not known to be lost; a host is lost after 20 s of silence, "
-            "see `mesh status`"
+            "see `mesh status`",
+            names=tuple(waiting),
         )
 
 
@@ -73,7 +75,8 @@ def _check_empty(leader: Leader, hosts: Iterable[str]) -> None:
         count = sum(len(model.residents.get(host, {})) for host in busy)
         raise Conflict(
             f"{fold(busy)} may still have {count} VMs, and taps: Shoal cannot know. Once it is surely off, or cut "
-            f"from network and storage, say `host forget {fold(busy)} --fenced`"
+            f"from network and storage, say `host forget {fold(busy)} --fenced`",
+            names=tuple(busy),
         )
 
 

@@ -234,6 +234,7 @@ async def _programs(
             code=code,
             message=f"{fold(names)}: {message}",
             details=tuple(_cut("\n".join(details[:20]), most).splitlines()),
+            names=tuple(names),
         )
         for (kind, code, message, details), names in wrong.items()
     )

@@ -26,10 +26,11 @@ from shoal.messages.saving import (
     ShowSave,
 )
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.failures import MOST_NAMED
 from shoal_orchestrator.core.launch_script import SavedVM, launch_script
 from shoal_orchestrator.core.records import NamespaceRecord, NamespaceSave
 from shoal_orchestrator.core.stored_files import check_free, check_replaceable
-from shoal_orchestrator.handlers.guests import PRESENT_STATES, one_guest
+from shoal_orchestrator.handlers.guests import PRESENT_STATES, failure_of, one_guest
 from shoal_orchestrator.handlers.results import Named, name_contents
 from shoal_orchestrator.handlers.vms import outcome, view_of
 from shoal_orchestrator.leader import Call, Leader
@@ -179,9 +180,15 @@ async def save_namespace(leader: Leader, namespace: str, request: SaveNamespace,
 
 def _check_new(leader: Leader, record: NamespaceRecord, folder: str) -> None:
     if record.save is not None and record.save.state == "running":
-        raise Conflict(f"`ns save {record.save.name}` is under way; `ns save` shows how far it is")
+        raise Conflict(
+            f"`ns save {record.save.name}` is under way; `ns save` shows how far it is",
+            names=(record.save.name,),
+        )
     if any(name == folder or name.startswith(f"{folder}/") for name in leader.model.files):
-        raise Conflict(f"`{folder}` is in the cluster's files already; choose another name, or delete it")
+        raise Conflict(
+            f"`{folder}` is in the cluster's files already; choose another name, or delete it",
+            names=(folder,),
+        )
 
 
 def _to_save(leader: Leader, namespace: str) -> list[LaunchRecord]:
@@ -237,14 +244,7 @@ async def _each_saved(leader: Leader, vms: list[LaunchRecord], folder: str, call
             try:
                 saved = await _save(leader, vm, f"{folder}/{vm.name}", lambda *_: None)
             except ShoalError as error:
-                message = f"{vm.name}: {error.message}"
-                return Failure(
-                    kind=error.kind,
-                    code=error.code,
-                    message=message,
-                    details=error.details,
-                    names=(vm.name,),
-                )
+                return failure_of(vm, error, alone=False)
         done += 1
         call.progress(done, len(vms), "saving VMs")
         return saved
@@ -260,7 +260,11 @@ async def _each_saved(leader: Leader, vms: list[LaunchRecord], folder: str, call
 def _together(failures: list[Failure]) -> ShoalError:
     texts = sorted(failure.message for failure in failures)
     more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
-    return Refused(f"nothing was saved: {texts[0]}{more}", details=tuple(texts[1:]))
+    return Refused(
+        f"nothing was saved: {texts[0]}{more}",
+        details=tuple(texts[1:]),
+        names=tuple(name for failure in failures for name in failure.names)[:MOST_NAMED],
+    )
 
 
 async def end_save(

@@ -50,7 +50,7 @@ def _name(model: Model, host: str, wanted: str) -> str:
     taken = _taken(model, host)
     if wanted:
         if wanted in taken:
-            raise Conflict("tap already on bridge", details=(f"{wanted} exists on {host}",))
+            raise Conflict("tap already on bridge", details=(f"{wanted} exists on {host}",), names=(wanted,))
         return check_interface(wanted)
     number = next(n for n in range(len(taken) + 1) if f"{TAP_PREFIX}{n}" not in taken)
     return f"{TAP_PREFIX}{number}"
@@ -185,7 +185,9 @@ async def delete_tap(leader: Leader, namespace: str, request: DeleteTap, call: C
     chosen = here if request.tap == "all" else [tap for tap in here if tap.tap == request.tap]
     if not chosen and request.tap != "all" and not call.repeat:
         elsewhere = any(request.tap == name for taps in leader.model.taps.values() for _, name in taps)
-        raise NotFound("not a host tap in active namespace" if elsewhere else "not a host tap")
+        raise NotFound(
+            "not a host tap in active namespace" if elsewhere else "not a host tap", names=(request.tap,)
+        )
     await remove_taps(leader, *chosen, commit=call.commit)
     await call.commit(Changes(), Done())
     return Done()

@@ -27,6 +27,7 @@ from shoal.messages.vlans import (
 )
 from shoal_orchestrator.core import vlans
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.failures import MOST_NAMED
 from shoal_orchestrator.core.keys import allocate_key, split_vni
 from shoal_orchestrator.core.model import PRESENT, Model
 from shoal_orchestrator.core.networks import vlan_records, vlans_of
@@ -97,14 +98,16 @@ async def clear_vlans(leader: Leader, namespace: str, request: ClearVLANs, call:
         busy = sorted(n for n in leader.model.namespaces if used_aliases(leader.model, n) - {""})
         if busy:
             raise Conflict(
-                f"VLANs are in use in {', '.join(busy)}: kill the VMs and delete the taps there first"
+                f"VLANs are in use in {', '.join(busy)}: kill the VMs and delete the taps there first",
+                names=tuple(busy),
             )
         return await _commit(leader, call, namespace, vlans.clear_all(before), "vlans cleared", Done())
     going = {alias for alias in record.aliases if alias.startswith(request.prefix)}
     busy_here = going & used_aliases(leader.model, namespace)
     if busy_here:
         raise Conflict(
-            f"vlan {', '.join(sorted(busy_here))} is in use: kill the VMs and delete the taps on it first"
+            f"vlan {', '.join(sorted(busy_here))} is in use: kill the VMs and delete the taps on it first",
+            names=tuple(sorted(busy_here)),
         )
     after = vlans.clear(before, namespace, request.prefix)
     return await _commit(leader, call, namespace, after, "vlans cleared", Done())
@@ -120,7 +123,7 @@ async def add_bridge(leader: Leader, namespace: str, request: AddBridge, call: C
         raise Refused("gre bridges need gretap devices, which are not carried out yet; use vxlan")
     existing = record.bridges.get(name)
     if existing is not None:
-        raise Conflict(f"bridge `{name}` exists in namespace {namespace} already")
+        raise Conflict(f"bridge `{name}` exists in namespace {namespace} already", names=(name,))
     key = allocate_key(
         _taken_keys(leader.model), _draining_keys(leader.model), first=leader.cluster.first_key
     )
@@ -144,7 +147,7 @@ async def remove_bridge(leader: Leader, namespace: str, request: RemoveBridge, c
     """Forget a private bridge that nobody is on."""
     record = leader.namespace(namespace)
     if request.bridge not in record.bridges:
-        raise NotFound("bridge is not associated with namespace")
+        raise NotFound("bridge is not associated with namespace", names=(request.bridge,))
     users = [
         vm.name
         for vm in leader.model.launches[namespace].values()
@@ -156,7 +159,8 @@ async def remove_bridge(leader: Leader, namespace: str, request: RemoveBridge, c
     if (users or taps) and not request.force:
         on_it = ", ".join(filter(None, [fold(users), *taps]))
         raise Conflict(
-            f"bridge `{request.bridge}` is in use by {on_it}: kill and delete these, or add `force`"
+            f"bridge `{request.bridge}` is in use by {on_it}: kill and delete these, or add `force`",
+            names=(*users, *taps)[:MOST_NAMED],
         )
     bridges = {name: bridge for name, bridge in record.bridges.items() if name != request.bridge}
     changes = Changes()

@@ -113,7 +113,9 @@ class NatsBlobs:
         try:
             size, count, found = await self._send(subjects.chunks(upload), parts)
             if found != digest:
-                raise Conflict(f"cannot put `{label}`: it changed while it was sent; put it again")
+                raise Conflict(
+                    f"cannot put `{label}`: it changed while it was sent; put it again", names=(label,)
+                )
             body = {
                 "name": digest,
                 "description": label,
@@ -191,7 +193,7 @@ class NatsBlobs:
         """Read pages of parts, and compare the digest at the end."""
         found = await self._object(digest)
         if found is None:
-            raise NotFound(f"the content {digest[:12]}… is not in the cluster's file store")
+            raise NotFound(f"the content {digest[:12]}… is not in the cluster's file store", names=(digest,))
         hashed, count, sequence, size = hashlib.sha256(), 0, 1, 0
         loop = asyncio.get_running_loop()
         heard_at = loop.time()

@@ -36,14 +36,16 @@ class MemoryBlobs:
         """Keep the content."""
         content = b"".join([part async for part in parts])
         if hashlib.sha256(content).hexdigest() != digest:
-            raise Conflict(f"cannot put `{label}`: it changed while it was sent; put it again")
+            raise Conflict(
+                f"cannot put `{label}`: it changed while it was sent; put it again", names=(label,)
+            )
         self.content[digest] = content
         return len(content)
 
     async def read(self, digest: str) -> AsyncGenerator[bytes, None]:
         """The content, part by part."""
         if digest not in self.content:
-            raise NotFound(f"the content {digest[:12]}… is not in the cluster's file store")
+            raise NotFound(f"the content {digest[:12]}… is not in the cluster's file store", names=(digest,))
         self.reads += 1
         content = self.content[digest]
         for at in range(0, len(content), _PART_BYTES):

@@ -67,7 +67,7 @@ def read_lines(file: str) -> list[str]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFound(f"cannot read script `{file}`: no such file") from None
+        raise NotFound(f"cannot read script `{file}`: no such file", names=(file,)) from None
     except OSError as error:
         raise InvalidRequest(f"cannot read script `{file}`: {error.strerror}") from error
     except UnicodeDecodeError:

@@ -304,7 +304,7 @@ class Session:
         if isinstance(request, local.Alias):
             self.aliases.define(request.alias)
         elif self.aliases.words.pop(request.alias, None) is None:
-            raise NotFound(f"no such alias: `{request.alias}`; `.alias` lists them")
+            raise NotFound(f"no such alias: `{request.alias}`; `.alias` lists them", names=(request.alias,))
         return ""
 
     def _refuse_to_keep(self, what: str, instead: str) -> None:

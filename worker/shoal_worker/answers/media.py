@@ -78,7 +78,7 @@ async def located(desk: Desk, medium: Medium, told: Told) -> str:
     """Where the image is on this host."""
     if not medium.digest:
         if not await asyncio.to_thread(Path(medium.path).is_file):
-            raise NotFound(f"no file {medium.path} on host {desk.host}")
+            raise NotFound(f"no file {medium.path} on host {desk.host}", names=(medium.path,))
         return medium.path
     if not desk.cache.holds(medium.digest):
 

@@ -81,7 +81,8 @@ def listen(port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise Conflict(
                 f"port {port} of 127.0.0.1 is in use: see who has it (`ss -ltnp sport = :{port}`), "
-                "or choose another with --port"
+                "or choose another with --port",
+                names=(str(port),),
             ) from None
         if error.errno == errno.EACCES:
             raise PermissionDenied(
@@ -117,6 +118,7 @@ def open_state(path: Path | None, lab: str) -> State:
     except BlockingIOError:
         os.close(lock)
         raise Conflict(
-            f"state directory {folder} is in use by another lab: end that one, or choose another with --state"
+            f"state directory {folder} is in use by another lab: end that one, or choose another with --state",
+            names=(str(folder),),
         ) from None
     return State(path=folder, made=path is None, lock=lock)
