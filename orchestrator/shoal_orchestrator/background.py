@@ -39,7 +39,7 @@ class Background:
         self._leader = leader
         self._collect_after: dict[str, float] = {}
         #: records that can go, and the events that tell of it: all of a report in one commit
-        self._graves = Changes()
+        self._graves: dict[str, tuple[LaunchRecord | TapRecord, tuple[Event, ...]]] = {}
         leader.inventory.vm_listeners.append(self._on_vm)
         leader.inventory.tap_listeners.append(self._on_tap)
         leader.inventory.host_listeners.append(self._on_host)
@@ -70,6 +70,8 @@ class Background:
             if self._leader.store.frozen:
                 await asyncio.sleep(FROZEN_S)
                 continue
+            if self._graves:
+                await self._close_graves()
             waiting |= model.take_touched()
             waiting |= {vni for vni, record in model.segments.items() if record.removed}
             changes = Changes()
@@ -126,13 +128,19 @@ class Background:
     def _bury(self, record: LaunchRecord | TapRecord, *events: Event) -> None:
         if not self._graves:
             self._leader.spawn(self._close_graves(), "bury")
-        if subject_of(record) not in self._graves.writes:
-            self._graves.delete(record)
-            self._graves.tell(*events)
+        self._graves.setdefault(subject_of(record), (record, events))
 
     async def _close_graves(self) -> None:
-        graves, self._graves = self._graves, Changes()
-        await self._leader.commit(graves)
+        if self._leader.store.frozen:
+            return  # `run` does it when the store has thawed
+        graves, self._graves = self._graves, {}
+        changes = Changes()
+        for subject, (record, events) in graves.items():
+            # Since the report came, the next VM of that name may have got the place.
+            if self._leader.model.records.get(subject) == record:
+                changes.delete(record)
+                changes.tell(*events)
+        await self._leader.commit(changes)
 
     def _on_tap(self, host: str, status: TapStatus) -> None:
         record = self._leader.model.taps[status.namespace].get((host, status.tap))

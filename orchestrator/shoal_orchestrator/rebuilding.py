@@ -5,6 +5,7 @@ Refuses to know how it was worked out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -31,9 +32,11 @@ async def store_rebuilt(
     if outcome is not None:
         last.put(outcome)
     if not anew:
-        last.put(rebuilt.cluster)
-        await store.submit(changes, force=True)
-        await store.submit(last, force=True)
+        if rebuilt.cluster != store.model.cluster:
+            last.put(rebuilt.cluster)
+        # Without a pause: everything else goes on, and what was worked out is right for this moment.
+        stored = store.submit(changes, force=True), store.submit(last, force=True)
+        await asyncio.gather(*stored)
         return
     records = store.model.records
     for subject in await store.subjects_stored():

@@ -46,9 +46,9 @@ class Relaunching:
         placed = [vm for vm in vms if vm.name in homes]
         for at in range(0, len(placed), SLICE):
             part = placed[at : at + SLICE]
-            changes, _ = move_elsewhere(self._leader.model, homes, part, self._leader.ids)
+            changes, moved = move_elsewhere(self._leader.model, homes, part, self._leader.ids)
             await self._leader.commit(changes)
-            LOG.info("vms-relaunched", namespace=namespace, vms=fold(vm.name for vm in part))
+            LOG.info("vms-relaunched", namespace=namespace, vms=fold(vm.name for vm in moved))
         if reasons:
             self._say(namespace, "; ".join(reasons))
 

@@ -70,8 +70,12 @@ class Store:
         self._ended: ShoalError | None = None
         #: that of the last message that is known to be stored
         self.last_sequence = 0
-        #: why nothing is changed any more, as a person reads it; empty as long as all is well
-        self.frozen = ""
+        #: why nothing is changed any more: the store went backwards; empty as long as all is well
+        self.backwards = ""
+        #: why nothing is changed for a moment
+        self._held = ""
+        #: those who want to know which subjects are written
+        self._watches: list[set[str]] = []
         #: subjects of records that could not be read, and are kept
         self.unreadable: list[str] = []
         self._metrics = metrics
@@ -118,17 +122,16 @@ class Store:
         return codec.encode(lease, "json")
 
     async def _load(self) -> None:
-        buried = []
         for filter_ in subjects.RECORD_FILTERS:
             for stored in await self._stream.read(filter_):
-                if not stored.body:
-                    buried.append(stored)
-                    continue
-                self._load_one(stored)
-        for stored in buried:
-            await self._stream.purge(stored.subject, below=stored.sequence + 1)
+                if stored.body:
+                    self._load_one(stored)
+                else:
+                    # To purge many takes longer than the lease lasts: it is done beside the term.
+                    self.model.sequences[stored.subject] = stored.sequence
+                    self.tombstones.add((stored.subject,))
         if self.model.cluster is not None:
-            self.frozen = self.model.cluster.frozen
+            self.backwards = self.model.cluster.frozen
         LOG.info("state-loaded", records=len(self.model.records), epoch=self.fence.epoch)
 
     def _load_one(self, stored: Stored) -> None:
@@ -146,6 +149,11 @@ class Store:
         self.model.apply(stored.subject, record)
         self.model.sequences[stored.subject] = stored.sequence
 
+    @property
+    def frozen(self) -> str:
+        """Why nothing is changed, as a person reads it; empty as long as all is well."""
+        return self.backwards or self._held
+
     def submit(self, changes: Changes, *, force: bool = False) -> asyncio.Future[None]:
         """Apply changes to the model now and store them in the next batches; the future is done when they are.
 
@@ -157,8 +165,7 @@ class Store:
         if len(changes.writes) > SLICE:
             changes.gather_hosts()
         writes = [record_write(subject, record) for subject, record in changes.writes.items()]
-        for subject, record in changes.writes.items():
-            self.model.apply(subject, record)
+        self._apply(changes)
         if not writes:
             stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             stored.set_result(None)
@@ -194,25 +201,33 @@ class Store:
 
     def freeze(self, reason: str) -> None:
         """Change nothing any more: the store is older than what hosts have seen of it."""
-        if not self.frozen:
-            self.frozen = f"the store went backwards ({reason}): nothing is changed, VMs run on; `shoal doctor` tells how to go on"
+        if not self.backwards:
+            self.backwards = f"the store went backwards ({reason}): nothing is changed, VMs run on; `shoal doctor` tells how to go on"
             LOG.error("frozen", reason=reason)
             if self.model.cluster is not None:
                 # Each take-over raises the epoch: without this mark the next leader would see nothing any more.
-                marked = msgspec.structs.replace(self.model.cluster, frozen=self.frozen)
+                marked = msgspec.structs.replace(self.model.cluster, frozen=self.backwards)
                 self.model.apply(subjects.CLUSTER, marked)
                 self._add([record_write(subjects.CLUSTER, marked)])
 
     @contextlib.contextmanager
     def held(self, why: str) -> Iterator[None]:
         """Change nothing for a while, without a mark in the store. Workers are told, and hold themselves back."""
-        if not self.frozen:
-            self.frozen = why
+        self._held = why
         try:
             yield
         finally:
-            if self.frozen == why:
-                self.frozen = ""
+            self._held = ""
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[set[str]]:
+        """Yield a set that gets the subject of every record that is changed meanwhile."""
+        changed: set[str] = set()
+        self._watches.append(changed)
+        try:
+            yield changed
+        finally:
+            self._watches.remove(changed)
 
     async def become(self, fence: FenceRecord, changes: Changes) -> None:
         """Store, in one batch with `changes`, that this is another store from now on; it is frozen no more then.
@@ -220,8 +235,7 @@ class Store:
         Everything else was stored before (`submit` by force): until this is, all is as it was.
         """
         self._next = fence
-        for subject, record in changes.writes.items():
-            self.model.apply(subject, record)
+        self._apply(changes)
         writes = [record_write(subject, record) for subject, record in changes.writes.items()]
         writes.append(Write(subjects.FENCE, codec.encode(fence, "json"), expect=self._fence_sequence))
         await asyncio.shield(self._add(writes))
@@ -236,6 +250,12 @@ class Store:
         """Store what was submitted, and with it that the term has ended: the next leader need not wait."""
         self._released = True
         await asyncio.shield(self._add([]))
+
+    def _apply(self, changes: Changes) -> None:
+        for subject, record in changes.writes.items():
+            self.model.apply(subject, record)
+        for changed in self._watches:
+            changed.update(changes.writes)
 
     def _add(self, writes: list[Write]) -> asyncio.Future[None]:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -312,7 +332,7 @@ class Store:
 
     def _note(self, write: Write, sequence: int) -> None:
         if write.subject == subjects.FENCE:
-            self.fence, self._fence_sequence, self.frozen = self._next, sequence, ""
+            self.fence, self._fence_sequence, self.backwards = self._next, sequence, ""
             return
         self.model.sequences[write.subject] = sequence
         self.unsettled.add(write.subject)

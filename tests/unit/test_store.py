@@ -245,6 +245,56 @@ async def test_a_store_that_is_held_is_left_as_it_was() -> None:
         assert held.frozen == why
 
 
+async def test_a_store_that_goes_backwards_while_it_is_held_stays_frozen() -> None:
+    """It is seen once: the reason for a moment does not stand before the one that stays."""
+    async with leading() as (held, streams):
+        await held.submit(changed(*(NamespaceRecord(name=f"n{number}") for number in range(5))))
+        with held.held("busy"):
+            streams.last -= 3
+            await held.renew()
+        assert "after" in held.frozen
+        assert marked(streams) == held.frozen
+
+
+async def test_what_is_changed_is_told_to_who_watches() -> None:
+    """As long as it watches, and whoever changes it."""
+    async with leading() as (held, _):
+        with held.watched() as seen:
+            held.submit(changed(NamespaceRecord(name="red")))
+            assert seen == {subjects.namespace_record("red")}
+        await held.submit(changed(NamespaceRecord(name="blue")))
+        assert seen == {subjects.namespace_record("red")}
+
+
+async def test_a_successor_purges_what_was_deleted_beside_its_term(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To purge many takes longer than a lease lasts: the lead is taken and renewed meanwhile."""
+    async with leading() as (held, streams):
+        await held.submit(changed(*(NamespaceRecord(name=f"n{number}") for number in range(5))))
+        gone = Changes()
+        gone.delete(*held.model.namespaces.values())
+        await held.submit(gone)
+        stream = held._stream
+        following = Store(stream, random.Random(2))
+        fence, lease = await stream.get(subjects.FENCE), await stream.get(subjects.LEASE)
+        may = asyncio.Event()
+        purge = stream.purge
+
+        async def slowly(subject: str, *, below: int) -> None:
+            await may.wait()
+            await purge(subject, below=below)
+
+        monkeypatch.setattr(stream, "purge", slowly)
+        async with asyncio.timeout(10):
+            await following.take_over(Lead(fence, lease))
+        purging = asyncio.ensure_future(following.tombstones.run())
+        may.set()
+        async with asyncio.timeout(10):
+            while any(".namespace." in subject for subject in streams.stored):
+                await asyncio.sleep(0)
+        purging.cancel()
+        assert following.model.namespaces == {}
+
+
 async def test_all_is_well_while_nothing_goes_backwards() -> None:
     """Many batches, and deletions that are purged, freeze nothing."""
     async with leading() as (held, streams):

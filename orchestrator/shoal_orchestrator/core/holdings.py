@@ -5,10 +5,12 @@ This module refuses to know the store, and what follows from the evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from shoal import subjects
 from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord, TapStatus, VMStatus
 from shoal.messages.repair_requests import HeldRecords
 from shoal_orchestrator.core.records import HostRecord
@@ -39,6 +41,39 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the instance has a guest there now."""
         status = self.vms.get(instance)
         return status is not None and bool(status.pid) and status.state in _ALIVE
+
+
+def unchanged(holdings: Mapping[str, Holding], changed: Collection[str]) -> dict[str, Holding]:
+    """The evidence without what it says of the records that were `changed` (their subjects) while hosts were asked.
+
+    A host that was claimed meanwhile has not answered: the store's word stands.
+    """
+    if not changed:
+        return dict(holdings)
+    return {
+        name: _without(holding, changed)
+        for name, holding in holdings.items()
+        if subjects.host_record(name) not in changed
+    }
+
+
+def _without(holding: Holding, changed: Collection[str]) -> Holding:
+    host = holding.host.name
+
+    def vm(each: LaunchRecord | VMStatus) -> bool:
+        return subjects.launch(host, each.namespace, each.name) not in changed
+
+    def tap(key: tuple[str, str]) -> bool:
+        return subjects.tap(host, *key) not in changed
+
+    return replace(
+        holding,
+        launches={instance: each for instance, each in holding.launches.items() if vm(each)},
+        vms={instance: each for instance, each in holding.vms.items() if vm(each)},
+        taps={key: each for key, each in holding.taps.items() if tap(key)},
+        tap_states={key: each for key, each in holding.tap_states.items() if tap(key)},
+        segments={vni: each for vni, each in holding.segments.items() if subjects.tunnel(vni) not in changed},
+    )
 
 
 def holding_of(host: str, pages: Iterable[HeldRecords]) -> Holding:

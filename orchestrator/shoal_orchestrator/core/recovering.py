@@ -41,11 +41,14 @@ def move_elsewhere(
 ) -> tuple[Changes, list[LaunchRecord]]:
     """Launch VMs again as new instances on `hosts` (by VM's name), and end the old ones for good, in one change.
 
-    A host that was dead by mistake finds `gone` for each when it is back. `power` None: as each was.
+    A host that was dead by mistake finds `gone` for each when it is back. `power` None: as each was. A VM whose record is
+    not this one any more is left alone: it was killed, or somebody else has moved it.
     """
     changes = Changes()
     moved: list[LaunchRecord] = []
     for vm in vms:
+        if model.launches[vm.namespace].get(vm.name) is not vm:
+            continue
         host = hosts[vm.name]
         again = replace(
             vm,

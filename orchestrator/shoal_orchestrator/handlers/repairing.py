@@ -6,6 +6,7 @@ Refuses to decide what is right: see `core.repairing`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import NamedTuple
 
 import structlog
@@ -15,7 +16,7 @@ from shoal.core.ranges import expand, fold, natural_order
 from shoal.errors import Refused, ShoalError
 from shoal.messages.doctor import RepairCluster, Repaired, RepairStep
 from shoal.messages.repair_requests import HeldRecords, ListHeld
-from shoal_orchestrator.core.holdings import Holding, holding_of
+from shoal_orchestrator.core.holdings import Holding, holding_of, unchanged
 from shoal_orchestrator.core.repairing import Rebuilt, rebuild
 from shoal_orchestrator.handlers.hosts import unknown_host
 from shoal_orchestrator.leader import Call, Leader
@@ -40,8 +41,10 @@ async def repair_cluster(leader: Leader, _: str, request: RepairCluster, call: C
     if leader.repairing.locked():
         raise Refused(_BUSY)
     async with leader.repairing:
-        with leader.store.held(_BUSY):
-            reply = await _store(leader, await _work_out(leader, without, call), call)
+        found = await _work_out(leader, without, call)
+        # Of a store that is well, what is right for this moment is stored at once, and all else goes on.
+        with contextlib.nullcontext() if found.lost is None else leader.store.held(_BUSY):
+            reply = await _store(leader, found, call)
     await _go_on(leader, reply.store)
     return reply
 
@@ -65,12 +68,14 @@ class _Found(NamedTuple):
 
 async def _work_out(leader: Leader, without: list[str], call: Call) -> _Found:
     """Ask all hosts but those, and have it worked out. Refused when some do not answer."""
-    holdings = await _ask_all(leader, without, call)
+    with leader.store.watched() as changed:
+        holdings = await _ask_all(leader, without, call)
+    holdings = unchanged(holdings, changed)
     fence = leader.store.fence
     ours = fence.store
     # One that this store succeeds is none: such a host obeys with the next acknowledgement.
     others = sorted({holding.seen_store for holding in holdings.values()} - {"", ours, *fence.succeeds})
-    frozen = leader.store.frozen not in ("", _BUSY)
+    frozen = bool(leader.store.backwards)
     rebuilt = rebuild(leader.model, leader.cluster, holdings, backwards=frozen or bool(others))
     if not (frozen or others):
         return _Found(rebuilt, rebuilt.steps, None)
@@ -136,10 +141,11 @@ async def _store(leader: Leader, found: _Found, call: Call) -> Repaired:
 async def _go_on(leader: Leader, store: str) -> None:
     """Go on with what is there now, and wait for a while until hosts obey the store of this id, if it is another one.
 
-    A host that was heard meanwhile, and has no record, claims itself anew.
+    A host whose worker claimed it meanwhile, and whose record was not written, claims itself anew.
     """
     for host in leader.inventory.alive():
-        if host not in leader.model.hosts:
+        record, beat = leader.model.hosts.get(host), leader.inventory.hosts[host].heartbeat
+        if record is None or record.fenced or (beat is not None and beat.incarnation != record.incarnation):
             leader.inventory.unclaim(host)
     leader.events.look_again()
     leader.inventory.tell()

@@ -36,8 +36,10 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
         stranded = [record for record in found if is_dead(leader.model, record.host)]
         moved = await _moved(leader, namespace, stranded, failures, call)
         if stranded:
-            # Records may have changed while these were stored.
-            done = {record.name for record in stranded}
+            # Records may have changed while these were stored, also those of VMs that were to be moved.
+            done = {record.name for record in moved} | {
+                name for failure in failures for name in failure.names
+            }
             found = [
                 record for record in targets(leader, namespace, request.target)[0] if record.name not in done
             ]

@@ -1,0 +1,128 @@
+"""A leader's term without a bus: the real store over streams in memory, and hosts that are said to be alive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from typing import Any
+
+import msgspec
+
+from shoal import codec, subjects
+from shoal.bus.memory_bus import MemoryServer
+from shoal.bus.memory_streams import MemoryState, MemoryStreams
+from shoal.bus.protocol import Message
+from shoal.core.load import Capacity
+from shoal.errors import ShoalError
+from shoal.messages.desired import Heartbeat, LaunchRecord, Report, VMStatus
+from shoal_orchestrator.background import Background
+from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.leases import Lead
+from shoal_orchestrator.core.records import ClusterRecord
+from shoal_orchestrator.event_log import EventLog
+from shoal_orchestrator.inventory import HostInventory
+from shoal_orchestrator.leader import Call, Leader
+from shoal_orchestrator.store import Store
+
+CAPACITY = Capacity(cpus=100_000, memory_mib=1 << 30)
+
+
+class Term:
+    """One term: the leader, its background, and what it was told that failed beside the requests."""
+
+    def __init__(self, stream: MemoryState, bus: Any, workers: Any) -> None:
+        self.stream = stream
+        self.store = Store(stream, random.Random(1))
+        self.inventory = HostInventory(bus, self.store, self.spawn)
+        ids = random.Random(2)
+        self.leader = Leader(
+            store=self.store,
+            inventory=self.inventory,
+            events=EventLog(self.store, ids),
+            shelf=None,  # type: ignore[arg-type]  # no files here
+            workers=workers,
+            ids=ids,
+            spawn=self.spawn,
+        )
+        self.background = Background(self.leader)
+        self.failed: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except ShoalError as error:
+                self.failed.append(f"{name}: {error.message}")
+
+        task = asyncio.ensure_future(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self) -> None:
+        """As a process that is killed: nothing goes on."""
+        for task in self._tasks:
+            task.cancel()
+
+    def call(self, request_id: str = "") -> Call:
+        return Call(self.leader, request_id, lambda *_: None)
+
+    async def put(self, *records: msgspec.Struct) -> None:
+        """Store records that no request has made."""
+        changes = Changes()
+        changes.put(*records)
+        await self.store.submit(changes)
+
+    def alive(self, *hosts: str) -> None:
+        """These hosts are heard."""
+        for host in hosts:
+            self.inventory.begin_session(host, f"session-{host}")
+            seen = self.inventory.hosts[host]
+            seen.state = "alive"
+            seen.heartbeat = Heartbeat(
+                host=host, incarnation="inc", session=f"session-{host}", version="1", capacity=CAPACITY
+            )
+
+    def report(self, host: str, number: int, *statuses: VMStatus) -> Message:
+        """The report of a host, as it arrives."""
+        report = Report(host=host, session=f"session-{host}", number=number, vms=statuses)
+        return Message(subjects.report(host), codec.encode(report), "", {})
+
+    def hear(self, message: Message) -> None:
+        """A report arrives."""
+        self.inventory._on_report(message)
+
+    def wanted(self) -> list[LaunchRecord]:
+        """The records that tell a host to run a VM."""
+        records: Iterable[msgspec.Struct] = self.store.model.records.values()
+        return [each for each in records if isinstance(each, LaunchRecord) and each.power == "running"]
+
+
+@contextlib.asynccontextmanager
+async def term(
+    *records: msgspec.Struct, stream: MemoryState | None = None, workers: Any = None
+) -> AsyncIterator[Term]:
+    """A term that has the lead; the next one over the same `stream` takes it from the one before.
+
+    `workers` answers questions to hosts, as `shoal_orchestrator.workers.Workers` does.
+    """
+    bus = MemoryServer().connect("t")
+    if stream is None:
+        server = MemoryServer()
+        bus = server.connect("t")
+        stream = MemoryState(bus, MemoryStreams(server))
+    one = Term(stream, bus, workers)
+    lead = Lead(await stream.get(subjects.FENCE), await stream.get(subjects.LEASE))
+    await one.store.take_over(lead)
+    running = [asyncio.ensure_future(one.store.run()), asyncio.ensure_future(one.store.tombstones.run())]
+    try:
+        if one.store.model.cluster is None:
+            await one.put(ClusterRecord(store="s", head="head"), *records)
+        yield one
+    finally:
+        one.end()
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
