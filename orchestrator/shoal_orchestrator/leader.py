@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from shoal.core.ids import Ids
 from shoal.errors import NotFound, Unavailable
@@ -26,7 +27,7 @@ from shoal_orchestrator.event_log import EventLog
 from shoal_orchestrator.file_shelf import FileShelf
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.saves import Saves
-from shoal_orchestrator.store import Store
+from shoal_orchestrator.store import SLICE, Store
 from shoal_orchestrator.workers import Workers
 
 LOG = structlog.get_logger("shoal.leader")
@@ -185,9 +186,19 @@ class Call:
         `reply` is the request's outcome; without one it is not finished yet. `plan` is the plan that it saves.
         """
         outcome = self.outcome(reply, plan=plan)
-        if outcome is not None:
-            changes.put(outcome)
         changes.ask_as(self.name)
+        if outcome is None:
+            await self._leader.commit(changes)
+            return
+        if reply is None:
+            changes.put_first(outcome)
+        else:
+            if len(changes.writes) >= SLICE:
+                # Of several batches: the first says that it was begun, the last what it came to.
+                begun = Changes()
+                begun.put(replace(outcome, reply=""))
+                self._leader.store.submit(begun)
+            changes.put(outcome)
         await self._leader.commit(changes)
 
     def outcome(self, reply: Reply | None, *, plan: str = "") -> RequestRecord | None:

@@ -71,6 +71,10 @@ class Changes:
         for record in records:
             self.writes[subject_of(record)] = record
 
+    def put_first(self, record: msgspec.Struct) -> None:
+        """Write a record before all others: it is in the first batch."""
+        self.writes = {subject_of(record): record, **self.writes}
+
     def delete(self, *records: msgspec.Struct) -> None:
         """Delete records."""
         for record in records:

@@ -71,11 +71,12 @@ def chunks_of(
 
 
 def hosts_of(entries: Sequence[QueueEntry], chunks: Iterable[PlanChunk]) -> list[list[str]]:
-    """The inverse of `chunks_of`. A place that no chunk names has the host "" (a chunk was lost)."""
+    """The inverse of `chunks_of`, for these entries. A place that no chunk names has the host "" (a chunk was lost)."""
     found = {str(entry.entry): [""] * entry.count for entry in entries}
     for chunk in chunks:
         for host, places in chunk.placements.items():
             for entry, text in places.items():
-                for index in expand_numbers(text):
-                    found[entry][index] = host
+                if entry in found:
+                    for index in expand_numbers(text):
+                        found[entry][index] = host
     return [found[str(entry.entry)] for entry in entries]

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from shoal.core.ids import token
 from shoal.core.ranges import fold
-from shoal.errors import NotFound
+from shoal.errors import NotFound, Refused
 from shoal.messages.base import Failure
 from shoal.messages.desired import LaunchRecord
 from shoal.messages.events import ScheduleCompleted, ScheduleStarted
@@ -28,6 +28,7 @@ from shoal_orchestrator.core.records import NamespaceRecord, PlanRecord, QueueEn
 from shoal_orchestrator.handlers.planning import entries_of, placed_hosts, plan_records
 from shoal_orchestrator.handlers.vms import view_of
 from shoal_orchestrator.leader import Call, Leader
+from shoal_orchestrator.store import SLICE
 
 LOG = structlog.get_logger("shoal.schedule")
 #: finished runs that `ns schedule status` still shows
@@ -53,7 +54,15 @@ async def carry_out_plan(
     head = replace(begun, state="running", started=now_text(), request=call.name)
     changes.writes.update(fixed.writes)
     changes.put(*chunks, head)
-    changes.put(*(replace(entry, plan=head.plan) for entry in entries))
+    queue = leader.model.queues[namespace]
+    new = [entry for entry in entries if entry.entry not in queue]
+    if len(changes.writes) + len(new) >= SLICE:
+        raise Refused(
+            f"too much of the queue would be divided at once ({len(new)} entries): add hosts, or flush some of it"
+        )
+    # All of that, the request's record too, is in one batch. That other entries are consumed is written with them or
+    # after them: the plan names them.
+    changes.put(*(replace(entry, plan=head.plan) for entry in (*new, *entries)))
     changes.tell(ScheduleStarted(namespace=namespace, name=head.plan, total=head.total, hosts=head.hosts))
     await call.commit(changes, plan=head.plan)
     LOG.info("plan-saved", namespace=namespace, plan=head.plan, total=head.total, hosts=head.hosts)
@@ -74,7 +83,11 @@ async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
             "has the store gone backwards? `shoal doctor` tells",
             names=(plan.namespace,),
         )
+    consumed = Changes()
+    consumed.put(*(replace(each, plan=plan.plan) for each in entries_of(leader, plan) if not each.plan))
+    stored = leader.store.submit(consumed)
     with bound_contextvars(request=plan.request):
+        await stored
         LOG.info("plan-resumed", namespace=plan.namespace, plan=plan.plan)
         await run_plan(leader, plan, lambda *_: None)
 
@@ -118,8 +131,12 @@ async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, i
     except ExceptionGroup as failed:
         # The store is lost to all of them alike; a caller is told of one error, not of a group.
         raise failed.exceptions[0] from failed
+    # From here on nothing is launched by it, however many batches it takes to forget what it was.
+    plan = replace(plan, entries=())
     changes = Changes()
-    changes.delete(*entries, *leader.model.chunks[plan.namespace, plan.plan].values())
+    changes.put(plan)
+    changes.delete(*leader.model.chunks[plan.namespace, plan.plan].values())
+    changes.delete(*(each for each in leader.model.queues[plan.namespace].values() if each.plan == plan.plan))
     await leader.commit(changes)
     LOG.info("plan-published", namespace=plan.namespace, plan=plan.plan)
     ours = [r for r in leader.model.launches[plan.namespace].values() if r.plan == plan.plan]
