@@ -31,7 +31,6 @@ LOG = structlog.get_logger("shoal.api")
 #: how often a waiting caller hears that the request is alive, and how far it has come: twice before a prompt shows it
 PROGRESS_S = 0.5
 MAX_CONSOLE_BYTES = 512 * 1024
-STATUS = "Shoal-Status"
 NO_INBOX = "its answer is to go where no inbox is"
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
@@ -125,7 +124,9 @@ class Api:
         try:
             while not (await asyncio.wait((task,), timeout=PROGRESS_S))[0]:
                 await self._bus.publish(
-                    message.reply, codec.encode(latest[0], encoding), headers={STATUS: "progress"}
+                    message.reply,
+                    codec.encode(latest[0], encoding),
+                    headers={codec.STATUS_HEADER: codec.PROGRESS},
                 )
             return task.result()
         finally:
@@ -203,10 +204,11 @@ class Api:
     async def _reply(self, message: Message, body: bytes, error: ShoalError | None) -> None:
         if not message.reply:
             return
+        headers = codec.error_headers(error) if error else None
+        if headers and isinstance(error, Unavailable) and self._leader.store.ended:
+            headers[codec.STATUS_HEADER] = codec.ASK_AGAIN
         try:
-            await self._bus.publish(
-                message.reply, body, headers=codec.error_headers(error) if error else None
-            )
+            await self._bus.publish(message.reply, body, headers=headers)
         except Unavailable as failed:
             LOG.warning("reply-lost", subject=message.subject, error=failed.message)
 

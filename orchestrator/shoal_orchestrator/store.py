@@ -176,6 +176,11 @@ class Store:
         return self._add(parts[-1])
 
     @property
+    def ended(self) -> bool:
+        """Whether the term is over, and nothing is stored any more."""
+        return self._ended is not None
+
+    @property
     def waiting(self) -> int:
         """How many sets of records wait to be stored."""
         return len(self._waiting)

@@ -60,7 +60,7 @@ class Workers:
         subject = subjects.host_request(host, request.verb)
         async with self._bus.answers(subject, codec.encode(request), silence_s=SILENCE_S) as answers:
             async for message in answers:
-                if message.headers.get("Shoal-Status") != "progress":
+                if message.headers.get(codec.STATUS_HEADER) != codec.PROGRESS:
                     return message
                 step = codec.decode(message.body, Progress)
                 told(step.done, step.total, step.text)

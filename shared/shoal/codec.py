@@ -27,6 +27,11 @@ MAX_ANSWER_BYTES = MAX_BODY_BYTES - 4096
 #: the headers that mark an answer as an error, as NATS' micro services have them (ADR-32)
 ERROR_HEADER = "Nats-Service-Error"
 ERROR_CODE_HEADER = "Nats-Service-Error-Code"
+#: the header that tells progress from an answer, and an answer that says nothing of the request: its leader's term has
+#: ended, and the next leader knows what became of it
+STATUS_HEADER = "Shoal-Status"
+PROGRESS = "progress"
+ASK_AGAIN = "ask-again"
 _MAX_ITEMS = 20_000
 _ENCODER = msgspec.msgpack.Encoder()
 _JSON_ENCODER = msgspec.json.Encoder()

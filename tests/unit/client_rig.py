@@ -18,8 +18,16 @@ from shoal.messages.base import Progress, Reply, Request
 from shoal.messages.catalogue import COMMANDS
 from shoal.messages.vms import VMRow
 
+
+class TermEnded:
+    """An error of a leader whose term has ended."""
+
+    def __init__(self, error: ShoalError) -> None:
+        self.error = error
+
+
 #: what comes to a request: replies, steps of progress, an error, bytes as they are
-Answer = Reply | Progress | ShoalError | bytes
+Answer = Reply | Progress | ShoalError | TermEnded | bytes
 Answers = Callable[[Request[Any]], Iterator[Answer]]
 
 _COMMANDS = {subjects.command(c.scope, c.noun, c.verb, "red"): c for c in COMMANDS}
@@ -73,6 +81,9 @@ class AnsweringBus:
 def _message(answer: Answer) -> Message:
     if isinstance(answer, bytes):
         return Message("inbox", answer)
+    if isinstance(answer, TermEnded):
+        message = _message(answer.error)
+        return message._replace(headers={**message.headers, "Shoal-Status": "ask-again"})
     if isinstance(answer, ShoalError):
         told = {"Nats-Service-Error-Code": str(answer.code), "Nats-Service-Error": answer.message}
         return Message("inbox", codec.encode(codec.failure_of(answer)), "", told)

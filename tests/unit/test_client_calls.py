@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from tests.unit.client_rig import Answer, client_of, row
+from tests.unit.client_rig import Answer, TermEnded, client_of, row
 
 import shoal
 from shoal import codec
@@ -252,10 +252,25 @@ def test_names_that_are_none_are_refused_before_anything_is_sent(name: str) -> N
 
 async def test_an_orchestrator_without_its_store_is_no_other_version() -> None:
     """Who answers that the store is away knows the command: it is asked again, and its own words come at the end."""
-    away = StoreUnavailable("the store is away")
-    client, _ = client_of(lambda _: iter([away]), patience_s=DOUBT_S + 2)
+    away = TermEnded(StoreUnavailable("the store is away"))
+    client, bus = client_of(lambda _: iter([away]), patience_s=DOUBT_S + 2)
     with pytest.raises(StoreUnavailable, match="the store is away"):
         await client.namespace("red").start()
+    assert len(bus.requests) > 1
+
+
+@pytest.mark.parametrize("kind", [StoreUnavailable, Unavailable, TimedOut])
+async def test_what_a_command_came_to_is_no_reason_to_repeat_it(kind: type[ShoalError]) -> None:
+    """A full file store, a host that does not answer: the command has ended so, however long it took."""
+
+    class Answered(kind):  # type: ignore[misc,valid-type]  # the rig takes Unavailable itself for silence
+        pass
+
+    steps: list[Answer] = [Progress(text="saving memory"), Answered("no room for it")]
+    client, bus = client_of(lambda _: iter(steps), patience_s=60)
+    with pytest.raises(kind, match="no room for it"):
+        await client.namespace("red").start()
+    assert len(bus.requests) == 1
 
 
 @pytest.mark.parametrize("method", ["launch", "start", "stop", "kill", "flush"])

@@ -20,7 +20,7 @@ from shoal_worker.hypervisor import HypervisorError
 PROGRESS_S = 1.0
 #: how many questions are worked on at once; the others wait
 AT_ONCE = 16
-_STATUS = {"Shoal-Status": "progress"}
+_STATUS = {codec.STATUS_HEADER: codec.PROGRESS}
 
 #: called with (done, total, text) while an answer is being found
 Told = Callable[[int, int, str], None]

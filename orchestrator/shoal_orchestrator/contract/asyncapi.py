@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shoal import subjects
+from shoal import codec, subjects
 from shoal.messages.base import Failure, Progress, Request
 from shoal.messages.catalogue import COMMANDS
 from shoal.messages.events import EVENTS, Event
@@ -185,8 +185,9 @@ class _Document:
             self.messages[name]["headers"] = {
                 "type": "object",
                 "properties": {
-                    "Nats-Service-Error": {"type": "string"},
-                    "Nats-Service-Error-Code": {"type": "string"},
+                    codec.ERROR_HEADER: {"type": "string"},
+                    codec.ERROR_CODE_HEADER: {"type": "string"},
+                    codec.STATUS_HEADER: {"type": "string", "enum": [codec.ASK_AGAIN]},
                 },
             }
         self.replies["messages"][name] = {"$ref": f"#/components/messages/{name}"}

@@ -21,7 +21,6 @@ from shoal.errors import (
     NotFound,
     OtherVersion,
     ShoalError,
-    StoreUnavailable,
     TimedOut,
     Unavailable,
 )
@@ -119,41 +118,42 @@ class Caller:
         unknown = 0
         answered = False
         # what ended a leader's term says more than that nobody leads after it
-        reason: StoreUnavailable | None = None
+        reason: ShoalError | None = None
 
         def heard(message: Message) -> None:
             nonlocal heard_at, answered
             answered = True
-            if message.headers.get("Shoal-Status") != "progress":
-                return
-            heard_at = loop.time()
-            if progress is not None:
-                step = codec.decode(message.body, Progress)
-                progress(step.done, step.total, step.text)
+            if _is_progress(message):
+                heard_at = loop.time()
+                if progress is not None:
+                    step = codec.decode(message.body, Progress)
+                    progress(step.done, step.total, step.text)
 
         while True:
             answered = False
             try:
-                return await self._once(subject, body, request, heard)
-            except (Unavailable, TimedOut) as error:
-                # No leader, or one that died meanwhile: the request's id makes sending it again harmless.
-                reason = error if isinstance(error, StoreUnavailable) else reason
-                silent_s = loop.time() - heard_at
-                deaf = not answered and not isinstance(error, TimedOut)
-                if deaf and silent_s > DOUBT_S and await self._is_led():
-                    unknown += 1
-                if unknown > 1:
-                    raise OtherVersion(
-                        f"the orchestrator does not know `{request.noun} {request.verb}`: it is of another version "
-                        f"than this client ({version()})"
-                    ) from error
-                if silent_s > self._patience_s:
-                    if reason is not None:
-                        raise reason from error
-                    raise
-                if progress is not None:
-                    progress(0, 0, "waiting for an orchestrator")
-                await asyncio.sleep(RETRY_S)
+                answer = await self._once(subject, body, heard)
+            except (Unavailable, TimedOut) as caught:
+                error: ShoalError = caught
+            else:
+                if answer.headers.get(codec.STATUS_HEADER) != codec.ASK_AGAIN:
+                    return _reply(answer, request)
+                error = reason = codec.error_of(codec.decode(answer.body, Failure))
+            # No leader, or one that died meanwhile: the request's id makes sending it again harmless.
+            silent_s = loop.time() - heard_at
+            deaf = not answered and not isinstance(error, TimedOut)
+            if deaf and silent_s > DOUBT_S and await self._is_led():
+                unknown += 1
+            if unknown > 1:
+                raise OtherVersion(
+                    f"the orchestrator does not know `{request.noun} {request.verb}`: it is of another version "
+                    f"than this client ({version()})"
+                ) from error
+            if silent_s > self._patience_s:
+                raise reason or error from error
+            if progress is not None:
+                progress(0, 0, "waiting for an orchestrator")
+            await asyncio.sleep(RETRY_S)
 
     async def _is_led(self) -> bool:
         """Whether an orchestrator answers that knows all its commands by now: the console is the last that it offers."""
@@ -163,16 +163,18 @@ class Caller:
             return False
         return True
 
-    async def _once(
-        self, subject: str, body: bytes, request: Request[R], heard: Callable[[Message], None]
-    ) -> R:
+    async def _once(self, subject: str, body: bytes, heard: Callable[[Message], None]) -> Message:
+        """The answer, an error too; Unavailable or TimedOut when there is none."""
         async with self.bus.answers(subject, body, silence_s=SILENCE_S) as answers:
             async for message in answers:
                 heard(message)
-                if message.headers.get("Shoal-Status") == "progress":
-                    continue
-                return _reply(message, request)
+                if not _is_progress(message):
+                    return message
         raise TimedOut(f"no answer to `{subject}`")
+
+
+def _is_progress(message: Message) -> bool:
+    return message.headers.get(codec.STATUS_HEADER) == codec.PROGRESS
 
 
 def _reply(message: Message, request: Request[R]) -> R:
