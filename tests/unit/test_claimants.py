@@ -98,3 +98,30 @@ def test_two_instances_on_one_host_are_its_workers_business() -> None:
     later = replace(VM, instance="i2", revision=4)
     found = judged((VM,), holding(VM, later, vms=(status(VM, "QUIT"), status(later))))
     assert (found.right, found.ending, found.over) == ((later,), (), ())
+
+
+class Walked(dict[str, LaunchRecord]):
+    """Records that count how often somebody goes through all of them."""
+
+    walks = 0
+
+    def values(self):
+        self.walks += 1
+        return super().values()
+
+
+@pytest.mark.parametrize("hosts", [1, 30])
+def test_the_clusters_vms_are_gone_through_as_often_for_many_hosts(hosts: int) -> None:
+    """With 100,000 VMs, once for each of 1,000 hosts is seconds in which nobody else has a turn."""
+    model = Model()
+    holdings: dict[str, Holding] = {}
+    model.instances, model.leaving = Walked(), Walked()
+    for number in range(hosts):
+        record = replace(VM, host=f"mm{number}", name=f"a{number}", instance=f"i{number}")
+        leaving = replace(record, name=f"b{number}", instance=f"l{number}", power="gone")
+        for each in (record, leaving):
+            model.apply(subject_of(each), each)
+        holdings |= holding(record, vms=(status(record),), host=record.host)
+    found = judge(model, holdings)
+    assert (len(found.right), len(found.ending)) == (hosts, hosts)
+    assert (model.instances.walks, model.leaving.walks) == (2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 from tests.unit.repair_cases import CLUSTER, PORT, TAP, VM
 
@@ -83,3 +84,41 @@ def test_a_bridge_that_nobody_uses_gets_the_key_of_the_vms() -> None:
     found = regained([vm(replace(PORT, bridge="lan", vni=5 * 4096 + 101))], red)
     [changed] = found.changed()
     assert changed.bridges == {"lan": BridgeRecord(key=5)}
+
+
+def test_hosts_are_expanded_once_for_each_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many VMs there are: of 100,000, each would sort a thousand names."""
+    asked: list[str] = []
+    members = Model.members
+
+    def counted(model: Model, namespace: NamespaceRecord) -> tuple[str, ...] | None:
+        asked.append(namespace.name)
+        return members(model, namespace)
+
+    monkeypatch.setattr(Model, "members", counted)
+    red, blue = NamespaceRecord(name="red", hosts="mm[1-9]"), NamespaceRecord(name="blue", hosts="mm1")
+    vms = [
+        vm(namespace=name, name=f"a{number}", id=number, host=f"mm{number % 20}")
+        for name in ("red", "blue")
+        for number in range(100)
+    ]
+    found = regained(vms, red, blue)
+    assert sorted(asked) == ["blue", "red"]
+    assert [record.hosts for record in found.changed()] == ["mm[0-19]", "mm[0-19]"]
+
+
+def test_a_trouble_of_many_vms_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose key it is takes a look at all bridges: not for each VM that says the same."""
+    asked: list[int] = []
+    holder = Regained._holder
+
+    def counted(self: Regained, key: int) -> str:
+        asked.append(key)
+        return holder(self, key)
+
+    monkeypatch.setattr(Regained, "_holder", counted)
+    blue = NamespaceRecord(name="blue", bridges={"other": BridgeRecord(key=5)})
+    lan = replace(PORT, bridge="lan", vni=5 * 4096 + 101)
+    found = regained([vm(lan, name=f"a{number}", id=number) for number in range(100)], blue)
+    assert asked == [5]
+    assert [about for about, _ in found.troubles] == ["bridge red/lan"]

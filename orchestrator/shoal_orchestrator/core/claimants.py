@@ -24,7 +24,7 @@ from shoal_orchestrator.core.model import Model
 _Key = tuple[str, str]
 
 
-class Claimant(msgspec.Struct, frozen=True):
+class Claimant(msgspec.Struct, frozen=True, gc=False):
     """A record that may be the VM's. `alive`: its host has a guest for it. `asked`: its host has answered."""
 
     record: LaunchRecord
@@ -46,25 +46,30 @@ class Judged(msgspec.Struct, frozen=True):
 
 def judge(model: Model, holdings: Mapping[str, Holding]) -> Judged:
     """The records as they should be. `holdings` are those of the hosts that have answered."""
-    claimants: defaultdict[_Key, list[Claimant]] = defaultdict(list)
+    # Tuples of what the garbage collector leaves alone, which it then leaves alone, too; of lists it looks at each.
+    claimants: defaultdict[_Key, tuple[Claimant, ...]] = defaultdict(tuple)
     ending: list[LaunchRecord] = []
     over: list[LaunchRecord] = []
+    stored = _stored(model, holdings)
     for name, holding in holdings.items():
-        for record in _of_host(model, name, holding):
+        for record in _of_host(stored.get(name, {}), holding):
             if record.power == "gone":
                 ending.append(record)
             else:
                 alive = holding.alive(record.instance)
-                claimants[record.namespace, record.name].append(Claimant(record, alive, True))
+                claimants[record.namespace, record.name] += (Claimant(record, alive, True),)
     for record in model.instances.values():
         host = holdings.get(record.host)
         if host is None or host.host.incarnation != record.incarnation:
-            claimants[record.namespace, record.name].append(Claimant(record, False, False))
+            claimants[record.namespace, record.name] += (Claimant(record, False, False),)
         elif host.gone(record.instance):
             over.append(record)
     right: list[LaunchRecord] = []
     in_doubt: list[LaunchRecord] = []
     for those in claimants.values():
+        if len(those) == 1:  # as nearly all
+            right.append(those[0].record)
+            continue
         best, *others = sorted(those, key=_rank, reverse=True)
         right.append(best.record)
         for other in others:
@@ -90,13 +95,18 @@ def _rank(claimant: Claimant) -> tuple[bool, int, bool, str]:
     return claimant.alive, record.revision, claimant.asked, record.instance
 
 
-def _of_host(model: Model, name: str, holding: Holding) -> Iterator[LaunchRecord]:
+def _stored(model: Model, holdings: Mapping[str, Holding]) -> dict[str, dict[str, LaunchRecord]]:
+    """The store's records of each host that has answered, by instance; none of the host as it was set up before."""
+    found: defaultdict[str, dict[str, LaunchRecord]] = defaultdict(dict)
+    for record in (*model.instances.values(), *model.leaving.values()):
+        holding = holdings.get(record.host)
+        if holding is not None and record.incarnation == holding.host.incarnation:
+            found[record.host][record.instance] = record
+    return found
+
+
+def _of_host(stored: Mapping[str, LaunchRecord], holding: Holding) -> Iterator[LaunchRecord]:
     """The latest record of each instance on a host that has answered; none of what is no more."""
-    stored = {
-        record.instance: record
-        for record in (*model.instances.values(), *model.leaving.values())
-        if record.host == name and record.incarnation == holding.host.incarnation
-    }
     for instance in sorted(stored.keys() | holding.launches.keys()):
         if holding.gone(instance):
             continue

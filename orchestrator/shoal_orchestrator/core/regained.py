@@ -6,6 +6,7 @@ without an alias is kept from aliases, a key that a VNI bears is its bridge's, i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -28,23 +29,28 @@ class Regained:
         self.namespaces: dict[str, NamespaceRecord] = dict(model.namespaces)
         self.troubles: list[tuple[str, str]] = []
         self._plain: set[int] = set()
+        #: hosts with VMs, by namespace
+        self._hosts: defaultdict[str, set[str]] = defaultdict(set)
+        #: what ports and taps have said already, each by its namespace: VMs by the thousand say the same
+        self._said: set[tuple[str, str, int, int, str]] = set()
 
     def take(self, vms: Iterable[LaunchRecord], taps: Iterable[TapRecord]) -> None:
         """Make everything fit these VMs and taps."""
         vms, taps = list(vms), list(taps)
         for vm in vms:
-            self._member(vm.namespace, vm.host)
-            record = self.namespaces[vm.namespace]
+            record = self._known(vm.namespace)
+            self._hosts[vm.namespace].add(vm.host)
             if record.next_id <= vm.id:
                 self.namespaces[vm.namespace] = replace(record, next_id=vm.id + 1)
             for port in vm.ports:
                 self._port(vm.namespace, port)
         for tap in taps:
-            self._member(tap.namespace, "")
+            self._known(tap.namespace)
             if tap.trunk:
                 self._key(tap.namespace, tap.bridge, max(0, tap.key))
             else:
                 self._port(tap.namespace, tap)
+        self._widen()
         self._reserve()
 
     def changed(self) -> list[NamespaceRecord]:
@@ -53,17 +59,26 @@ class Regained:
             record for name, record in self.namespaces.items() if self._model.namespaces.get(name) != record
         ]
 
-    def _member(self, namespace: str, host: str) -> None:
-        """See that there is such a namespace, and that a host with VMs of it is among its hosts."""
-        record = self.namespaces.setdefault(namespace, NamespaceRecord(name=namespace, hosts=""))
-        if record.hosts is None or not host:
-            return
-        members = self._model.members(record) or ()
-        if host not in members:
-            self.namespaces[namespace] = replace(record, hosts=fold({*members, host}))
+    def _known(self, namespace: str) -> NamespaceRecord:
+        """The record of a namespace, which there is from now on."""
+        return self.namespaces.setdefault(namespace, NamespaceRecord(name=namespace, hosts=""))
+
+    def _widen(self) -> None:
+        """See that hosts with VMs of a namespace are among its hosts."""
+        for namespace, hosts in self._hosts.items():
+            record = self.namespaces[namespace]
+            if record.hosts is None:
+                continue
+            members = set(self._model.members(record) or ())
+            if not hosts <= members:
+                self.namespaces[namespace] = replace(record, hosts=fold(members | hosts))
 
     def _port(self, namespace: str, port: Port | TapRecord) -> None:
         key, _ = split_vni(port.vni)
+        said = namespace, port.bridge, key, port.vlan, port.alias
+        if said in self._said:
+            return
+        self._said.add(said)
         self._key(namespace, port.bridge, key)
         if not port.vlan:
             return
@@ -72,8 +87,7 @@ class Regained:
             return
         owner, _, alias = port.alias.rpartition(ALIAS_SEPARATOR)
         owner = owner or namespace
-        self._member(owner, "")
-        record = self.namespaces[owner]
+        record = self._known(owner)
         known = record.aliases.get(alias)
         if known is None:
             self.namespaces[owner] = replace(record, aliases={**record.aliases, alias: port.vlan})
