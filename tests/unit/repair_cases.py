@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from shoal.core.vmconfig import DEFAULT_BRIDGE, VMConfig
 from shoal.messages.desired import LaunchRecord, Port, State, TapRecord, VMStatus
 from shoal_orchestrator.core.holdings import Holding
+from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import ClusterRecord, HostRecord
+from shoal_orchestrator.core.repairing import Rebuilt, rebuilding
 
 CLUSTER = ClusterRecord(store="s", head="head", blacklist=(7,))
 PORT = Port(
@@ -61,3 +65,22 @@ def holding(
             vms={each.instance: each for each in vms},
         )
     }
+
+
+def rebuild(
+    model: Model,
+    cluster: ClusterRecord,
+    holdings: Mapping[str, Holding],
+    *,
+    backwards: bool,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Rebuilt:
+    """All parts one after the other; `meanwhile` is done between them."""
+    parts = rebuilding(model, cluster, holdings, backwards=backwards)
+    while True:
+        try:
+            next(parts)
+        except StopIteration as ended:
+            rebuilt: Rebuilt = ended.value
+            return rebuilt
+        meanwhile()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from msgspec.structs import replace
-from tests.unit.repair_cases import CLUSTER, PORT, TAP, VM, holding, status
+from tests.unit.repair_cases import CLUSTER, PORT, TAP, VM, holding, rebuild, status
 
 from shoal.messages.desired import LaunchRecord, SegmentRecord, TapRecord, TapStatus
 from shoal_orchestrator.core.changes import subject_of
@@ -18,7 +19,7 @@ from shoal_orchestrator.core.records import (
     PlanRecord,
     QueueEntry,
 )
-from shoal_orchestrator.core.repairing import Rebuilt, rebuild
+from shoal_orchestrator.core.repairing import Rebuilt
 
 VNI = 5 * 4096 + 101
 LAN = replace(PORT, bridge="lan", vni=VNI, segment="shb-5-101")
@@ -144,3 +145,48 @@ def test_a_host_that_was_declared_dead_and_answers_is_alive() -> None:
     rebuilt = rebuild(a_model(host), CLUSTER, a_host("mm1"), backwards=False)
     assert said(rebuilt) == [("correct", "host mm1")]
     assert list(rebuilt.changes.writes.values()) == [replace(host, fenced=False)]
+
+
+class Compared(LaunchRecord, frozen=True):
+    """A record that counts how often it is compared with another."""
+
+    count = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a record has none
+
+
+@pytest.mark.parametrize("many", [10, 100])
+def test_records_in_doubt_are_not_searched_for_each_that_is_over(many: int) -> None:
+    """All VMs of a host that does not answer run elsewhere: as many comparisons as VMs, not their square."""
+    Compared.count = 0
+    fields = msgspec.structs.asdict(VM)
+    silent = [
+        Compared(**{**fields, "name": f"a{n}", "instance": f"old{n}", "host": "mm9"}) for n in range(many)
+    ]
+    newer = [replace(VM, name=f"a{n}", instance=f"new{n}", host="mm1") for n in range(many)]
+    rebuilt = rebuild(a_model(*silent), CLUSTER, a_host("mm1", *newer), backwards=False)
+    assert sum(action == "leave" for action, _ in said(rebuilt)) == many
+    assert Compared.count <= 2 * many
+
+
+def test_what_is_decided_between_the_parts_is_not_half_seen() -> None:
+    """Others have their turn between the parts: the records come out as if it had all been one moment."""
+    records = (VM, replace(VM, name="b", instance="i2"), replace(TAP, host="mm1"))
+    holdings = a_host("mm1", replace(VM, revision=9))
+    wanted = rebuild(a_model(*records), CLUSTER, holdings, backwards=True)
+    model, pauses = a_model(*records), []
+
+    def decide() -> None:
+        pauses.append(1)
+        for record in records:
+            model.apply(subject_of(record), None)
+        another = replace(VM, name=f"c{len(pauses)}", instance=f"c{len(pauses)}")
+        model.apply(subject_of(another), another)
+
+    found = rebuild(model, CLUSTER, holdings, backwards=True, meanwhile=decide)
+    assert len(pauses) > 3
+    assert (found.changes.writes, found.steps) == (wanted.changes.writes, wanted.steps)

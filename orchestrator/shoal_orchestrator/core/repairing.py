@@ -7,7 +7,7 @@ everything: whoever carries it out only stores it. Applied once, it finds nothin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -37,27 +37,44 @@ class Rebuilt(msgspec.Struct, frozen=True):
     cluster: ClusterRecord
 
 
-def rebuild(
+def rebuilding(
     model: Model, cluster: ClusterRecord, holdings: Mapping[str, Holding], *, backwards: bool
-) -> Rebuilt:
-    """Work out the records. `holdings` are those of the hosts that have answered; of others the store's word stands.
+) -> Generator[None, None, Rebuilt]:
+    """Work out the records, and pause after each part of the work: with 100,000 VMs each takes a third of a second.
 
-    `backwards`: the store is older than what hosts have seen, or another one. What it was about to do is given up.
+    It reads a copy, made before the first pause: all parts see one state, and none sees what is decided meanwhile.
+    Whoever stores what comes of it does not pause: nothing may be changed between the copy and then.
+
+    `holdings` are those of the hosts that have answered; of others the store's word stands. `backwards`: the store is
+    older than what hosts have seen, or another one. What it was about to do is given up.
     """
+    model = _copied(model)
+    yield
     changes = Changes()
     steps = [*_hosts(model, holdings, changes)]
     judged = judge(model, holdings)
+    yield
     steps += _vms(model, judged, changes)
+    yield
     taps = list(_latest_taps(model, holdings))
     steps += _taps(model, holdings, taps, changes)
     regained = Regained(model, cluster)
     regained.take(judged.right, (tap for tap in taps if not tap.removed))
     steps += _namespaces(model, regained, changes)
+    yield
     if backwards:
         launched = {(record.namespace, record.name) for record in judged.right}
         steps += abandon(model, changes, launched)
+        yield
     changes.put(*_segments(model, regained.cluster, holdings, changes))
     return Rebuilt(changes, tuple(steps), regained.cluster)
+
+
+def _copied(model: Model) -> Model:
+    copy = Model()
+    for subject, record in model.records.items():
+        copy.apply(subject, record)
+    return copy
 
 
 def _hosts(model: Model, holdings: Mapping[str, Holding], changes: Changes) -> Iterator[RepairStep]:
@@ -83,10 +100,11 @@ def _vms(model: Model, judged: Judged, changes: Changes) -> Iterator[RepairStep]
     def note(action: str, record: LaunchRecord, why: str) -> None:
         alike[action, record.namespace, record.host, why].append(record.name)
 
+    in_doubt = {record.instance for record in judged.in_doubt}
     # What is over first: the record of another instance may have its subject.
     for record in judged.over:
         changes.delete(record)
-        if record not in judged.in_doubt:
+        if record.instance not in in_doubt:
             note("remove", record, "its host has ended it for good, or has another instance")
     for record in judged.ending:
         if model.records.get(subject_of(record)) != record:
@@ -190,21 +208,18 @@ def _namespaces(model: Model, regained: Regained, changes: Changes) -> Iterator[
 def _segments(
     model: Model, cluster: ClusterRecord, holdings: Mapping[str, Holding], changes: Changes
 ) -> list[SegmentRecord]:
-    """The segments of all ports. What hosts hold and nobody needs is to be removed there."""
-    scratch = Model()
-    for subject, record in model.records.items():
-        scratch.apply(subject, record)
+    """The segments of all ports once the model has the changes, which it gets. What nobody needs is to be removed."""
+    stored = dict(model.segments)
     for subject, changed in changes.writes.items():
-        scratch.apply(subject, changed)
-    scratch.apply(subjects.CLUSTER, cluster)
+        model.apply(subject, changed)
+    model.apply(subjects.CLUSTER, cluster)
     for holding in holdings.values():
         for segment in holding.segments.values():
-            known = scratch.segments.get(segment.vni)
+            known = model.segments.get(segment.vni)
             if (known is None and not segment.removed) or (known and known.revision < segment.revision):
-                scratch.apply(subject_of(segment), segment)
+                model.apply(subject_of(segment), segment)
     computed = {
-        segment.vni: segment
-        for segment in segment_changes(scratch, cluster, {*scratch.segments, *scratch.ports})
+        segment.vni: segment for segment in segment_changes(model, cluster, {*model.segments, *model.ports})
     }
-    latest = {**scratch.segments, **computed}
-    return [segment for vni, segment in sorted(latest.items()) if model.segments.get(vni) != segment]
+    latest = {**model.segments, **computed}
+    return [segment for vni, segment in sorted(latest.items()) if stored.get(vni) != segment]

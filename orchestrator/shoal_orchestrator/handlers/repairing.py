@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Generator
 from typing import NamedTuple
 
 import structlog
@@ -17,7 +18,7 @@ from shoal.errors import Refused, ShoalError
 from shoal.messages.doctor import RepairCluster, Repaired, RepairStep
 from shoal.messages.repair_requests import HeldRecords, ListHeld
 from shoal_orchestrator.core.holdings import Holding, holding_of, unchanged
-from shoal_orchestrator.core.repairing import Rebuilt, rebuild
+from shoal_orchestrator.core.repairing import Rebuilt, rebuilding
 from shoal_orchestrator.handlers.hosts import unknown_host
 from shoal_orchestrator.leader import Call, Leader
 from shoal_orchestrator.rebuilding import store_rebuilt
@@ -35,13 +36,13 @@ async def repair_cluster(leader: Leader, _: str, request: RepairCluster, call: C
     without = _without(leader, request.hosts)
     command = "doctor --repair" + (f" without {fold(without)}" if without else "") + " --yes"
     if not request.sure:
-        found = await _work_out(leader, without, call)
+        found = await _work_out(leader, without, call, to_store=False)
         notes = (f"nothing was changed; `{command}` does this",) if found.steps else ()
         return Repaired(items=found.steps, command=command, notes=notes)
     if leader.repairing.locked():
         raise Refused(_BUSY)
     async with leader.repairing:
-        found = await _work_out(leader, without, call)
+        found = await _work_out(leader, without, call, to_store=True)
         # Of a store that is well, what is right for this moment is stored at once, and all else goes on.
         with contextlib.nullcontext() if found.lost is None else leader.store.held(_BUSY):
             reply = await _store(leader, found, call)
@@ -66,7 +67,7 @@ class _Found(NamedTuple):
     lost: tuple[str, ...] | None
 
 
-async def _work_out(leader: Leader, without: list[str], call: Call) -> _Found:
+async def _work_out(leader: Leader, without: list[str], call: Call, *, to_store: bool) -> _Found:
     """Ask all hosts but those, and have it worked out. Refused when some do not answer."""
     with leader.store.watched() as changed:
         holdings = await _ask_all(leader, without, call)
@@ -76,7 +77,8 @@ async def _work_out(leader: Leader, without: list[str], call: Call) -> _Found:
     # One that this store succeeds is none: such a host obeys with the next acknowledgement.
     others = sorted({holding.seen_store for holding in holdings.values()} - {"", ours, *fence.succeeds})
     frozen = bool(leader.store.backwards)
-    rebuilt = rebuild(leader.model, leader.cluster, holdings, backwards=frozen or bool(others))
+    parts = rebuilding(leader.model, leader.cluster, holdings, backwards=frozen or bool(others))
+    rebuilt = await _in_parts(parts, pause=not to_store)
     if not (frozen or others):
         return _Found(rebuilt, rebuilt.steps, None)
     why = "it went backwards" if frozen else f"hosts belong to store {', '.join(others)}"
@@ -84,6 +86,21 @@ async def _work_out(leader: Leader, without: list[str], call: Call) -> _Found:
         action="correct", object=f"store {ours}", why=f"{why}: it gets a new id, which hosts obey"
     )
     return _Found(rebuilt, (anew, *rebuilt.steps), tuple(others))
+
+
+async def _in_parts(parts: Generator[None, None, Rebuilt], *, pause: bool) -> Rebuilt:
+    """What comes of it; between the parts others have their turn: heartbeats, requests, the lease.
+
+    Without a pause where it is stored: everything else goes on, and what comes of it has to be right when it is.
+    """
+    while True:
+        try:
+            next(parts)
+        except StopIteration as ended:
+            rebuilt: Rebuilt = ended.value
+            return rebuilt
+        if pause:
+            await asyncio.sleep(0)
 
 
 async def _ask_all(leader: Leader, without: list[str], call: Call) -> dict[str, Holding]:
