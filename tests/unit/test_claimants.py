@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.repair_cases import VM, holding, status
+from tests.unit.repair_cases import VM, Walked, holding, status
 
 from shoal.messages.desired import LaunchRecord, State
 from shoal_orchestrator.core.changes import subject_of
@@ -98,16 +98,6 @@ def test_two_instances_on_one_host_are_its_workers_business() -> None:
     later = replace(VM, instance="i2", revision=4)
     found = judged((VM,), holding(VM, later, vms=(status(VM, "QUIT"), status(later))))
     assert (found.right, found.ending, found.over) == ((later,), (), ())
-
-
-class Walked(dict[str, LaunchRecord]):
-    """Records that count how often somebody goes through all of them."""
-
-    walks = 0
-
-    def values(self):
-        self.walks += 1
-        return super().values()
 
 
 @pytest.mark.parametrize("hosts", [1, 30])

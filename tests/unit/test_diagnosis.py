@@ -11,7 +11,7 @@ from shoal.messages.desired import Heartbeat, LaunchRecord, VMStatus
 from shoal.messages.doctor import Diagnosis, Finding, worst_first
 from shoal.messages.health_requests import Disk, HostHealth
 from shoal_orchestrator.core.changes import subject_of
-from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, orphans
+from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, leaving_instances, orphans
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import HostRecord, NamespaceRecord
 
@@ -157,7 +157,7 @@ def test_what_runs_without_a_record_is_told_with_its_host() -> None:
     leaving = replace(VM, name="c", instance="i3", power="gone")
     model = a_model(VM, leaving)
     known = replace(status, name="a", instance="i1"), replace(status, name="c", instance="i3")
-    left = orphans((status, *known), model)
+    left = orphans((status, *known), model, leaving_instances(model))
     assert left == (status,)
     [finding] = found(a_host(orphans=left), model=model)
     assert finding.object == "vm red/b"

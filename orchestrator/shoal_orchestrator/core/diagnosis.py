@@ -274,11 +274,14 @@ def _being_launched(record: LaunchRecord, model: Model) -> bool:
     return plan is not None and plan.state == "running"
 
 
-def orphans(vms: Iterable[VMStatus], model: Model) -> tuple[VMStatus, ...]:
-    """Those of a host's VMs that no record of the cluster names."""
-    leaving = {record.instance for record in model.leaving.values()}
-    return tuple(
-        vm
-        for vm in sorted(vms, key=lambda vm: (vm.namespace, vm.name, vm.instance))
-        if vm.instance not in model.instances and vm.instance not in leaving and not vm.gone
-    )
+def orphans(vms: Iterable[VMStatus], model: Model, leaving: Collection[str]) -> tuple[VMStatus, ...]:
+    """Those of a host's VMs that no record of the cluster names; `leaving` as of `leaving_instances`."""
+    left = [
+        vm for vm in vms if vm.instance not in model.instances and vm.instance not in leaving and not vm.gone
+    ]
+    return tuple(sorted(left, key=lambda vm: (vm.namespace, vm.name, vm.instance)))
+
+
+def leaving_instances(model: Model) -> frozenset[str]:
+    """The instances whose records say that they are to be gone: made once for all hosts."""
+    return frozenset(record.instance for record in model.leaving.values())

@@ -6,13 +6,14 @@ Refuses to judge them: see `core.diagnosis`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from shoal.core.ranges import natural_order
 from shoal.errors import ShoalError
 from shoal.messages.doctor import CheckCluster, Diagnosis, worst_first
 from shoal.messages.health_requests import AskHealth, HostHealth
 from shoal.version import version
-from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, orphans, unspoken
+from shoal_orchestrator.core.diagnosis import Facts, HostFacts, diagnose, leaving_instances, orphans, unspoken
 from shoal_orchestrator.core.peers import peers_to_try
 from shoal_orchestrator.leader import Call, Leader
 
@@ -23,6 +24,7 @@ async def check_cluster(leader: Leader, _: str, __: CheckCluster, call: Call) ->
     """Everything that is wrong, as far as it can be known from here."""
     peers = _peers(leader)
     store, answers = await asyncio.gather(leader.check_store(), _ask(leader, peers, call))
+    leaving = leaving_instances(leader.model)
     facts = Facts(
         version=version(),
         head=leader.cluster.head,
@@ -30,7 +32,7 @@ async def check_cluster(leader: Leader, _: str, __: CheckCluster, call: Call) ->
         mass_loss=leader.inventory.frozen,
         unreadable=tuple(leader.store.unreadable),
         hosts=tuple(
-            _facts(leader, host, peers.get(host, {}), answers.get(host))
+            _facts(leader, host, peers.get(host, {}), answers.get(host), leaving)
             for host in natural_order({*leader.model.hosts, *leader.inventory.alive()})
         ),
     )
@@ -70,7 +72,11 @@ async def _ask(
 
 
 def _facts(
-    leader: Leader, host: str, peers: dict[str, str], answer: HostHealth | ShoalError | None
+    leader: Leader,
+    host: str,
+    peers: dict[str, str],
+    answer: HostHealth | ShoalError | None,
+    leaving: Collection[str],
 ) -> HostFacts:
     seen, record = leader.inventory.hosts.get(host), leader.model.hosts.get(host)
     told = seen is not None and seen.state == "alive" and seen.reports >= 0 and not seen.asking
@@ -87,6 +93,6 @@ def _facts(
         health=answer if isinstance(answer, HostHealth) else None,
         unanswered=answer.message if isinstance(answer, ShoalError) else "",
         peers=peers,
-        orphans=orphans(seen.instances.values(), leader.model) if seen else (),
+        orphans=orphans(seen.instances.values(), leader.model, leaving) if seen else (),
         unspoken=unspoken(ours, seen.instances, leader.model) if seen else (),
     )
