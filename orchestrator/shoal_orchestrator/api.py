@@ -23,6 +23,7 @@ from shoal.errors import InvalidRequest, Refused, ShoalError, Unavailable
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
 from shoal_orchestrator.backlog import Backlog
+from shoal_orchestrator.core.failures import told_in_short
 from shoal_orchestrator.handlers.carrying_out import await_plan
 from shoal_orchestrator.leader import Call, Leader
 from shoal_orchestrator.telling import tell
@@ -195,11 +196,11 @@ class Api:
         call = Call(self._leader, request.id, progress or (lambda *_: None), name)
         known = self._leader.model.requests.get(request.id)
         if known is not None and known.plan:
-            return await await_plan(self._leader, namespace, known.plan, call)
+            return told_in_short(await await_plan(self._leader, namespace, known.plan, call))
         reply = await self._handlers[type(request)](self._leader, namespace, request, call)
         if request.reads:
             await self._leader.store.settled()
-        return reply
+        return told_in_short(reply)
 
     async def _reply(self, message: Message, body: bytes, error: ShoalError | None) -> None:
         if not message.reply:

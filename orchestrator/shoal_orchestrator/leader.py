@@ -20,6 +20,7 @@ from shoal.messages.base import Reply
 from shoal.messages.doctor import Finding
 from shoal.metrics.protocol import NOBODY, Metrics
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.failures import told_in_short
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord, RequestRecord
 from shoal_orchestrator.core.segments import segment_changes
@@ -207,7 +208,7 @@ class Call:
             return None
         if self._slot < 0:
             self._slot = self._leader.next_slot()
-        text = msgspec.json.encode(reply).decode() if reply is not None else ""
+        text = msgspec.json.encode(told_in_short(reply)).decode() if reply is not None else ""
         if len(text) > MAX_OUTCOME:
             text = ""  # what was changed is stored; a repeat is not answered from here
         return RequestRecord(id=self._request_id, slot=self._slot, reply=text, plan=plan)

@@ -67,7 +67,7 @@ def test_what_is_queued_is_not_said_to_be_missing_only() -> None:
 
 
 def test_many_failures_fit_into_an_answer() -> None:
-    """Of many failures all are told, and the first of them with details."""
+    """Of many failures the first come with details, the others without."""
     told = in_brief([state_error(vm(f"vm{n}"), STATE_ERROR, "QUIT") for n in range(DETAILED + 3)])
     assert [bool(failure.details) for failure in told] == [True] * DETAILED + [False] * 3
     assert all(failure.names for failure in told)

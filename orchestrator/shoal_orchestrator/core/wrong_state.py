@@ -83,7 +83,7 @@ def queue_note(queue: Iterable[QueueEntry]) -> tuple[str, ...]:
 
 
 def in_brief(failures: Sequence[Failure]) -> tuple[Failure, ...]:
-    """Failures as an answer holds them: all, the first of them with details."""
+    """Failures as a reply holds them: the first of them with details. An answer tells of so many (`core.failures`)."""
     return (
         *failures[:DETAILED],
         *(replace(failure, details=()) for failure in failures[DETAILED:]),

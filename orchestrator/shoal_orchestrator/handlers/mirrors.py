@@ -11,7 +11,7 @@ from shoal.messages.base import Done
 from shoal.messages.desired import LaunchRecord, TapRecord
 from shoal.messages.taps import ClearMirrors, ClearTaps, DeleteTap, MirrorTap
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.failures import MOST_NAMED
+from shoal_orchestrator.core.failures import MOST_NAMED, in_short
 from shoal_orchestrator.core.mirrors import (
     End,
     between_taps,
@@ -98,7 +98,7 @@ async def _change(
         if reply.failures:
             raise Refused(
                 reply.failures[0].message,
-                details=tuple(failure.message for failure in reply.failures[1:]),
+                details=tuple(failure.message for failure in in_short(reply.failures)[1:]),
                 names=tuple(name for failure in reply.failures for name in failure.names)[:MOST_NAMED],
             )
     for before, after in pairs:

@@ -26,7 +26,7 @@ from shoal.messages.saving import (
     ShowSave,
 )
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.failures import MOST_NAMED
+from shoal_orchestrator.core.failures import MOST_NAMED, in_short
 from shoal_orchestrator.core.launch_script import SavedVM, launch_script
 from shoal_orchestrator.core.records import NamespaceRecord, NamespaceSave
 from shoal_orchestrator.core.stored_files import check_free, check_replaceable
@@ -258,8 +258,8 @@ async def _each_saved(leader: Leader, vms: list[LaunchRecord], folder: str, call
 
 
 def _together(failures: list[Failure]) -> ShoalError:
-    texts = sorted(failure.message for failure in failures)
-    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    texts = sorted(failure.message for failure in in_short(failures))
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     return Refused(
         f"nothing was saved: {texts[0]}{more}",
         details=tuple(texts[1:]),

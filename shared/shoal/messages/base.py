@@ -73,7 +73,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to a request. `failures` are objects for which it failed while others went well (exit code 3).
+    """The answer to a request. `failures` are objects for which it failed while others went well (exit code 3); of more
+    than a thousand the last one says of how many more, and has their names (a thousand at most).
 
     `notes` are for a person's eye (stderr at a prompt). `next` continues a paged list: ask again with `after`.
     """
