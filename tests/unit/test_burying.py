@@ -22,6 +22,7 @@ class Leading:
     def __init__(self, *names: str) -> None:
         self.model = Model()
         self.commits: list[Changes] = []
+        self.store = SimpleNamespace(frozen="")
         self.inventory = SimpleNamespace(
             vm_listeners=[], tap_listeners=[], host_listeners=[], capture_listeners=[]
         )

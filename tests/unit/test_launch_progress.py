@@ -41,7 +41,10 @@ async def test_count_is_told_before_anything_is_stored(monkeypatch):
     monkeypatch.setattr(carrying_out, "placed_hosts", lambda *_: [])
     monkeypatch.setattr(launching, "launches", lambda *_: [])
     leader: Any = SimpleNamespace(
-        launching={}, model=SimpleNamespace(chunks={("red", "p"): {}}), ids=None, commit=stores
+        launching={},
+        model=SimpleNamespace(chunks={("red", "p"): {}}, queues={"red": {}}),
+        ids=None,
+        commit=stores,
     )
     plan = PlanRecord(namespace="red", plan="p", revision=1, state="running", entries=(), total=8000)
     try:

@@ -73,6 +73,12 @@ class QuickClient(Client):
         with cancellable():
             await super().close()
 
+    async def _process_pong(self) -> None:
+        # nats-py tells a flush that was given up of its answer, fails at it, and loses the connection
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
     async def flush(self, *args: Any, **options: Any) -> None:
         """As nats-py's."""
         with cancellable():

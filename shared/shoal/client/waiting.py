@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from typing import get_args
 
 from shoal.client.events import Events
 from shoal.core.ranges import fold
-from shoal.errors import OtherVersion, TimedOut, Unavailable
+from shoal.errors import InvalidRequest, OtherVersion, TimedOut, Unavailable
 from shoal.messages.desired import State
 from shoal.messages.events import VMEvent, VMFailed, VMLaunched, VMPaused, VMQuit, VMStarted
 from shoal.messages.vms import VMRow
@@ -39,6 +40,8 @@ class Waiting:
     """Waits for `names` to be in `state`. `look` lists those that are there; `events` are of their namespace."""
 
     def __init__(self, names: Iterable[str], state: State, *, look: List, events: Events, where: str) -> None:
+        if state not in get_args(State):
+            raise InvalidRequest(f"no such state: {state!r}; VMs are {', '.join(get_args(State))}")
         self._names = list(dict.fromkeys(names))
         self._state = state
         self._look = look
@@ -50,6 +53,10 @@ class Waiting:
     async def wait(self, timeout_s: float | None) -> list[VMRow]:
         """The VMs, in the order of their names. TimedOut says which are not in the state, and what they are instead."""
         try:
+            if timeout_s == 0:
+                if await self._looked():
+                    return self._found()
+                raise TimeoutError
             async with asyncio.timeout(timeout_s):
                 return await self._wait()
         except TimeoutError:
@@ -69,20 +76,27 @@ class Waiting:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            try:
-                self._rows = {row.name: row for row in await self._look()}
-            except OtherVersion:
-                raise
-            except (Unavailable, TimedOut) as error:
-                self._trouble = f" ({error})"
-            else:
-                self._trouble = ""
-                if not self._missing():
-                    return [self._rows[name] for name in self._names]
+            if await self._looked():
+                return self._found()
             if awake:
                 await self._follow(max(LOOK_S, (loop.time() - began) / LOOKING))
             else:
                 await asyncio.sleep(POLL_S)
+
+    async def _looked(self) -> bool:
+        """Look how things are, and tell whether all are in the state."""
+        try:
+            self._rows = {row.name: row for row in await self._look()}
+        except OtherVersion:
+            raise
+        except (Unavailable, TimedOut) as error:
+            self._trouble = f" ({error})"
+            return False
+        self._trouble = ""
+        return not self._missing()
+
+    def _found(self) -> list[VMRow]:
+        return [self._rows[name] for name in self._names]
 
     def _missing(self) -> list[str]:
         return [
