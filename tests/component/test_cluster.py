@@ -261,6 +261,10 @@ async def test_workers_restarted_adopt_nothing_that_is_not_theirs():
         await running.ready()
         rows = await ns.wait("a", "LOST", timeout_s=20)
         assert "set up anew" in rows[0].reason
+        with pytest.raises(
+            Conflict, match=r"a is lost: host mm1 was set up anew.*`vm kill a` and `vm flush a`"
+        ):
+            await ns.start("a")
         await ns.kill("a")
         await ns.flush("a")
         assert await ns.vms() == []

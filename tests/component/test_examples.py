@@ -118,7 +118,7 @@ async def filled(_: Path, name: str, __: Said) -> object:
     await example("fill")([name, "0.5", "0.1", "0.2"])
     async with shoal.connect(patience_s=60) as client:
         vms = await client.namespace(name).vms()
-        await client.namespace(name).kill()
+        await client.namespace(name).kill("all")
         return sorted((vm.name, vm.state) for vm in vms)
 
 

@@ -46,3 +46,14 @@ async def test_waiting_for_no_time_is_one_look():
             await red.wait("a", wrong, timeout_s=0)
         async with asyncio.timeout(5):
             assert len(await red.vms()) == 1
+
+
+async def test_a_client_that_is_closed_says_so():
+    """At once, whatever is asked of it, and as an error of ours."""
+    async with cluster("mm1") as running:
+        async with shoal.connect(running.url) as client:
+            await client.namespace("red").create()
+        async with asyncio.timeout(5):
+            for call in (client.hosts(), client.namespace("red").launch("a")):
+                with pytest.raises(shoal.Unavailable, match="this client is closed"):
+                    await call

@@ -26,7 +26,7 @@ _ADVICE: Mapping[State, str] = {
     "PAUSED": "`vm start {vm}` lets it go on, `vm kill {vm}` ends it",
     "QUIT": _AGAIN,
     "ERROR": _AGAIN,
-    "LOST": "`vm kill {vm}` ends it, once its host is heard of",
+    "LOST": "`vm kill {vm}` ends it, a silent host's as soon as that is heard of",
 }
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shoal.core.files import files_of
 from shoal.core.ids import token
 from shoal.core.ranges import expand, fold
+from shoal.core.vmconfig_checks import check_config
 from shoal.errors import PlanChanged, Unplaceable
 from shoal.messages.base import Done, Failure
 from shoal.messages.events import VMsQueued
@@ -48,6 +49,8 @@ from shoal_orchestrator.leader import Call, Leader
 async def launch_vms(leader: Leader, namespace: str, request: LaunchVMs, call: Call) -> Launched:
     """Queue VMs; without queueing, place and launch the queue at once, or queue nothing."""
     record = leader.namespace(namespace)
+    if request.spec is not None:
+        check_config(request.spec)
     config = request.spec or (
         saved_config(leader, namespace, request.config) if request.config else record.config
     )

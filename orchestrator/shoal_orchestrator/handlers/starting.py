@@ -22,6 +22,7 @@ from shoal_orchestrator.handlers.recovery import new_homes
 from shoal_orchestrator.handlers.vms import carry_out, targets, view_of
 from shoal_orchestrator.leader import Call, Leader
 
+_ANEW = "vm {vm} is lost: {reason}; `vm kill {vm}` and `vm flush {vm}` forget it, then launch it again"
 _LOST = (
     "vm {vm} is on host {host}, which is lost; once that host is surely dead, `host forget {host} --fenced` allows to "
     "launch it elsewhere"
@@ -48,7 +49,8 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
     ended: list[LaunchRecord] = []
     alone = len(found) == 1 and not failures and not moved
     for record in found:
-        state = view_of(leader, record).state
+        seen = view_of(leader, record)
+        state = seen.state
         if state in ("BUILDING", "PAUSED") and record.power != "off":
             changed.append(replace(record, revision=record.revision + 1, power="running"))
         elif request.target == ALL:
@@ -58,6 +60,8 @@ async def start_vms(leader: Leader, namespace: str, request: StartVMs, call: Cal
         elif state == "RUNNING":
             named = "vm is already running" if alone else "vm is already running: {vm}"
             failures.append(state_error(record, named, state))
+        elif state == "LOST" and leader.inventory.state(record.host) == "alive":
+            failures.append(state_error(record, _ANEW.replace("{reason}", seen.reason)))
         elif state == "LOST":
             failures.append(state_error(record, _LOST.replace("{host}", record.host)))
         else:

@@ -94,8 +94,8 @@ class NatsBus:
                 await self.client.close()
             raise Unavailable(
                 f"no NATS server at {self.server} ({_told(reason)}); start a cluster with `shoal up`, "
-                "without root with `shoal lab --simulate`, or name the server with --server or NATS_URL"
-            ) from error
+                "without root with `shoal lab --simulate`, or name the server (--server, NATS_URL, `connect(URL)`)"
+            ) from None  # what failed beneath is in the message
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
                 await self.client.close()
@@ -177,7 +177,10 @@ class NatsBus:
     ) -> AsyncIterator[AsyncIterator[Message]]:
         """Send, and iterate over all answers until the caller leaves the context."""
         inbox = self.client.new_inbox()
-        subscription = await self.client.subscribe(inbox)
+        try:
+            subscription = await self.client.subscribe(inbox)
+        except nats.errors.Error as error:
+            raise self._error(subject, error) from error
         denied: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._denied[subject] = denied
         try:

@@ -48,6 +48,8 @@ class Caller:
         self._ids = ids
         self._by = by
         self._patience_s = patience_s
+        #: nothing is sent any more
+        self.closed = False
 
     def command(
         self, request: Request[R], namespace: str, timeout_s: float | None, progress: ProgressCallback | None
@@ -130,6 +132,8 @@ class Caller:
                     progress(step.done, step.total, step.text)
 
         while True:
+            if self.closed:
+                raise Unavailable(f"cannot send `{request.noun} {request.verb}`: this client is closed")
             answered = False
             try:
                 answer = await self._once(subject, body, heard)

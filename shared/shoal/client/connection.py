@@ -128,6 +128,7 @@ class Client:
 
     async def close(self) -> None:
         """Disconnect."""
+        self._caller.closed = True
         await self._bus.close()
 
 

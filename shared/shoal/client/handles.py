@@ -113,8 +113,8 @@ class NamespaceHandle:
         """Pause VMs."""
         return self.call(StopVMs(target=target))
 
-    def kill(self, target: str = "all") -> Command[Changed]:
-        """End VMs."""
+    def kill(self, target: str) -> Command[Changed]:
+        """End VMs; `all` has to be said."""
         return self.call(KillVMs(target=target))
 
     def flush(self, target: str = "") -> Command[Changed]:

@@ -312,11 +312,26 @@ def _parse_list(
     if field.kind == "words":
         return tuple(words)
     disks = tuple(map(parse_disk, words))
+    _check_distinct(disks)
+    return disks
+
+
+def _check_distinct(disks: Sequence[DiskSpec]) -> None:
     paths = [disk.path for disk in disks]
     for path in paths:
         if paths.count(path) > 1:
             raise InvalidRequest(f"disk conflict: `{path}` is specified twice in one VM")
-    return disks
+
+
+def check_value(field: Field, value: Any) -> None:
+    """Raise what setting the field to this value by words would raise; networks, disks and tags are not looked into."""
+    match field.kind:
+        case "uint" | "int":
+            _check_integer(field, value)
+        case "host" | "vm" | "uuid" | "word":
+            _parse(field, [value])
+        case "disks":
+            _check_distinct(value)
 
 
 def _parse_integer(field: Field, word: str) -> int:
@@ -329,13 +344,18 @@ def _parse_integer(field: Field, word: str) -> int:
         )
     if len(word) > 20 or abs(int(word)) > _LARGEST:
         raise InvalidRequest(f'strconv.{parse}: parsing "{word}": value out of range')
-    value = int(word)
+    return _check_integer(field, int(word))
+
+
+def _check_integer(field: Field, value: int) -> int:
+    if abs(value) > _LARGEST:
+        raise InvalidRequest(f"invalid {field.name}: `{value}` is out of range")
     if field.kind == "int" and value < -1:
         raise InvalidRequest(
-            f"invalid {field.name}: `{word}`; expected -1 (no limit) or the number of other VMs"
+            f"invalid {field.name}: `{value}`; expected -1 (no limit) or the number of other VMs"
         )
     if field.kind == "uint" and value < field.minimum:
-        raise InvalidRequest(f"invalid {field.name}: `{word}`; expected {field.minimum} or more")
+        raise InvalidRequest(f"invalid {field.name}: `{value}`; expected {field.minimum} or more")
     return value
 
 
