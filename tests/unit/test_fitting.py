@@ -36,6 +36,13 @@ def test_empty_columns_go_first() -> None:
     assert "uuid" in view.columns
 
 
+def test_then_what_few_ask_for() -> None:
+    """A narrow column that people seldom read goes before a wide one that tells what they look for."""
+    table = Table(("name", "vlan", "pid"), (("web1", "[LAN (101), DMZ (102)]", 4711),))
+    view, left_out = fit(view_of(table), 32, headers=True)
+    assert (view.columns, left_out) == (("name", "vlan"), ("pid",))
+
+
 def test_then_the_widest() -> None:
     """The widest column goes next; what tells the rows apart stays."""
     view, left_out = fit(view_of(WIDE), 60, headers=True)

@@ -279,6 +279,7 @@ def test_ambiguous_words_name_the_candidates(grammar: Grammar, line: str, candid
     [
         ("vm start", ["vm start <target>"]),
         ("vm strat web", ["vm start <target>"]),
+        ("vmm info", ["vm info [summary]"]),
         ("start web", ["vm start <target>"]),
         ("namespace foo vm strat web", ["vm start <target>"]),
         ("queueing", ["ns queueing [true,false]"]),

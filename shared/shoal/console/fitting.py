@@ -1,4 +1,4 @@
-"""Makes a table fit a width, for people at a terminal: what says nothing goes first, then the widest columns.
+"""Makes a table fit a width, for people: what says nothing goes first, then what few ask for, then the widest columns.
 
 This module refuses to know terminals and commands. Columns that the reader has named stay, whatever the width.
 """
@@ -9,6 +9,8 @@ from shoal.console.tables import View, column_widths
 
 #: columns that tell which row it is: they are left out last
 _IDENTITY = ("name", "namespace", "host", "state")
+#: columns that programs want, and people seldom: left out before others
+_SELDOM = ("uuid", "type", "pid", "cc_active", "snapshot", "bandwidth")
 #: what a list of nothing is made of
 _NOTHING = "[]{}, "
 
@@ -34,7 +36,8 @@ def fit(view: View, width: int, *, headers: bool) -> tuple[View, tuple[str, ...]
         # All of them: half of the empty columns would only look odd.
         kept = [i for i in kept if i not in empty] or kept[:1]
         by_width = sorted(kept, key=lambda i: (-widths[i], -i))
-        drop([i for i in by_width if view.columns[i] not in _IDENTITY])
+        drop([i for i in by_width if view.columns[i] in _SELDOM])
+        drop([i for i in by_width if i in kept and view.columns[i] not in _IDENTITY])
         drop([i for i in by_width if i in kept])
     if len(kept) == len(view.columns):
         return view, ()

@@ -184,7 +184,7 @@ def nearest(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...
             wrong = words[count] if count < len(words) else ""
             scored.append((count, _likeness(wrong, following), pattern))
     if not scored:
-        return _from_first_word(patterns, words[0])
+        return _from_first_word(patterns, words)
     most = max(count for count, _, _ in scored)
     best = sorted((s for s in scored if s[0] == most), key=lambda s: -s[1])
     close = [s for s in best if s[1] >= _CLOSE] or best
@@ -198,10 +198,13 @@ def _likeness(word: str, following: Sequence[object]) -> float:
     return max(SequenceMatcher(None, word, text).ratio() for text in texts)
 
 
-def _from_first_word(patterns: Sequence[Pattern], word: str) -> tuple[str, ...]:
-    """Commands with a first word like this one, else commands that have it as a later word."""
+def _from_first_word(patterns: Sequence[Pattern], words: Sequence[str]) -> tuple[str, ...]:
+    """Commands with a first word like this one, by the other words; else commands that have it as a later word."""
+    word = words[0]
     firsts = {pattern.literals[0] for pattern in patterns if pattern.literals}
     close = get_close_matches(word, sorted(firsts), n=1, cutoff=0.6)
+    if len(words) > 1 and close and close[0] != word:
+        return nearest(patterns, [close[0], *words[1:]])
     texts = [pattern.syntax for pattern in patterns if close and pattern.literals[:1] == (close[0],)]
     texts += [pattern.syntax for pattern in patterns if word in pattern.literals[1:]]
     return tuple(dict.fromkeys(texts))[:_NEAREST]
