@@ -27,8 +27,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup  ## run the main job: a lab of three hosts, two namespaces, real guests and tunnels
 	@$(BIN)/shoal guest build
-	@$(BIN)/shoal lab --hosts 3 -- $(BIN)/python demo/demo.py
-	@demo/nothing-left
+	@state=$$(mktemp --directory --tmpdir shoal-demo-XXXXXX) && trap 'rm -rf "$$state"' EXIT && \
+		$(BIN)/shoal lab --hosts 3 --state "$$state" -- $(BIN)/python demo/demo.py && \
+		demo/nothing-left "$$state"
 
 test: setup  ## run all tests: unit, transcripts, component, system
 	@$(BIN)/pytest $(PYTEST_FLAGS) $(TESTS)
