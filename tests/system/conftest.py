@@ -2,5 +2,6 @@
 
 from tests.system.hypervisor_rig import built, image, worker
 from tests.system.lab_rig import built_guest, guest_image
+from tests.system.small_disk import disk
 
-__all__ = ["built", "built_guest", "guest_image", "image", "worker"]
+__all__ = ["built", "built_guest", "disk", "guest_image", "image", "worker"]

@@ -176,7 +176,7 @@ async def test_what_cannot_be_had_breaks_its_vms_only(tmp_path: Path) -> None:
         rig.ensure(group)
     rig.ensure(group)
     assert set(rig.files.broken()) == {("foo", "bad")}
-    assert "cannot fetch file k: " in rig.files.broken()["foo", "bad"]
+    assert "cannot fetch file k to host h: " in rig.files.broken()["foo", "bad"]
     assert rig.files.waiting() == {}
     again = rig.records.pop(0)
     rig.ensure(group)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from weakref import WeakValueDictionary
 from shoal.bus.protocol import BlobStore
 from shoal.core.files import check_digest, size_text
 from shoal.errors import NotFound
+from shoal_worker.disk_room import is_full, lack
 
 #: the folder in a worker's state folder that has the cluster's files
 FILES = "files"
@@ -101,6 +101,8 @@ class DiskCache:
                 self._coming[digest] = size
             await self._receive(digest, draft, size, progress)
         except OSError as error:
+            if is_full(error):
+                raise CacheError(f"the disk is full: no space is left for it in {self._folder}") from error
             raise CacheError(f"cannot keep it in {self._folder}: {error.strerror or error}") from error
         finally:
             self._coming.pop(digest, None)
@@ -129,23 +131,23 @@ class DiskCache:
                 continue
             told = path.stat()
             found.append((told.st_mtime, told.st_size, path))
-        total = sum(each[1] for each in found) + sum(self._coming.values())
-        for _, held, path in sorted(found):
-            if total + size <= self._limit:
-                break
-            if used is not None and path.name not in used:
-                path.unlink(missing_ok=True)
-                total -= held
-        if total + size > self._limit:
+        coming = sum(self._coming.values())
+        total = sum(each[1] for each in found) + coming
+        unused = [each for each in sorted(found) if used is not None and each[2].name not in used]
+        spare = sum(each[1] for each in unused)
+        if total - spare + size > self._limit:
             raise CacheError(
                 f"too little space for it ({size_text(size)}): the cache of this host may have "
-                f"{size_text(self._limit)}, of which VMs use {size_text(total)}; raise --file-cache"
+                f"{size_text(self._limit)}, of which VMs use {size_text(total - spare)}; raise --file-cache"
             )
-        free = shutil.disk_usage(self._folder).free - sum(self._coming.values())
-        if free < size:
-            raise CacheError(
-                f"too little space for it in {self._folder}: {size_text(size)} needed, {size_text(free)} free"
-            )
+        # Nothing is thrown out in vain: first it is known that it suffices.
+        if missing := lack(self._folder, size + coming - spare):
+            raise CacheError(f"the disk is full: {missing}; make room there")
+        for _, held, path in unused:
+            if total + size <= self._limit and not lack(self._folder, size + coming):
+                return
+            path.unlink(missing_ok=True)
+            total -= held
 
 
 def _settle(descriptor: int, flush: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from shoal_worker.hypervisor import HypervisorError
 
 _SAFE = re.compile(r"(?!\.)[a-zA-Z0-9_.-]{1,128}")
 _NOTE = "guest.json"
+_DRAFT = f".{_NOTE}"
 #: sun_path of a unix socket's address, with its final zero byte (unix(7))
 _SOCKET_PATH_BYTES = 108
 _LONGEST_SOCKET = "virtio00.sock"
@@ -30,6 +31,11 @@ class GuestFolders:
     def __init__(self, state: Path) -> None:
         self._guests = state / "guests"
         self._names = state / "by-name"
+
+    @property
+    def place(self) -> Path:
+        """Where the folders are."""
+        return self._guests
 
     def path(self, instance: str) -> Path:
         """Where the guest's files are. Raises HypervisorError for an instance that is no file name."""
@@ -43,7 +49,10 @@ class GuestFolders:
         return folder
 
     def make(self, note: Note) -> Path:
-        """Make the folder and the link by name. Raises HypervisorError when the guest has a folder already."""
+        """Make the folder, a draft of the note and the link by name; `settle` makes the draft the note.
+
+        Raises HypervisorError when the guest has a folder already.
+        """
         folder = self.path(note.instance)
         link = self._link(note)
         self._guests.mkdir(parents=True, exist_ok=True)
@@ -54,7 +63,13 @@ class GuestFolders:
                 f"guest {note.namespace}/{note.name} is there already (instance {note.instance}): destroy it first"
             ) from None
         self._lead(link, folder)
+        self._draft(note)
         return folder
+
+    def settle(self, note: Note) -> None:
+        """Make what `make` drafted the note, once there is a guest: that takes no space on the disk any more."""
+        folder = self.path(note.instance)
+        (folder / _DRAFT).replace(folder / _NOTE)
 
     def adopt(self, note: Note) -> None:
         """Write down a guest that runs and that nobody knew of; its folder is made unless it is there."""
@@ -65,11 +80,9 @@ class GuestFolders:
 
     def write(self, note: Note) -> None:
         """Write the note down, whole or not at all. A folder that is gone stays gone."""
-        folder = self.path(note.instance)
-        draft = folder / f".{_NOTE}"
         with contextlib.suppress(FileNotFoundError):
-            draft.write_bytes(msgspec.json.encode(note))
-            draft.replace(folder / _NOTE)
+            self._draft(note)
+            self.settle(note)
 
     def read_all(self) -> list[Note]:
         """Read all notes. A folder without a readable note is what an interrupted creation left."""
@@ -93,6 +106,9 @@ class GuestFolders:
                 link.unlink()
                 link.parent.rmdir()  # fails, rightly, while other guests are in it
         shutil.rmtree(self.path(note.instance), ignore_errors=True)
+
+    def _draft(self, note: Note) -> None:
+        (self.path(note.instance) / _DRAFT).write_bytes(msgspec.json.encode(note))
 
     def _lead(self, link: Path, folder: Path) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,8 @@ class HostFiles:
                     continue
                 needed.add(digest)
                 if digest in self._failed:
-                    self._broken[key] = f"cannot fetch file {name}: {self._failed[digest]}"
+                    where = f"to host {self._desired.host}"
+                    self._broken[key] = f"cannot fetch file {name} {where}: {self._failed[digest]}"
                     break
                 if digest not in self._fetching and digest not in self._delayed:
                     self._fetching[digest] = 0

@@ -22,6 +22,7 @@ from shoal_worker.accelerator import EMULATOR, Accelerator
 from shoal_worker.core.domain_xml import Disk, Layer, Surroundings, domain_name, domain_xml
 from shoal_worker.core.ledger import Happened, Ledger, Note
 from shoal_worker.deadline_pool import DeadlinePool
+from shoal_worker.disk_room import is_full, lack
 from shoal_worker.file_cache import FILES
 from shoal_worker.guest_folders import GuestFolders
 from shoal_worker.hypervisor import Facts, GuestSpec, HypervisorError, Survey
@@ -76,6 +77,8 @@ class LibvirtHypervisor:
         self._surveying = asyncio.Lock()
         # These two belong to the event loop's thread.
         self._ledger = Ledger()
+        #: what is still to be written down of guests, by instance
+        self._unnoted: dict[str, Callable[[], None]] = {}
         self._changed: list[Callable[[], None]] = []
         #: the guests beyond their life and death
         devices = Devices(self._domains)
@@ -103,7 +106,8 @@ class LibvirtHypervisor:
             found = await self._pool.call("listing the domains", self._domains.active, _SURVEY_S)
             adopted = self._ledger.see(found, asked)
             for note in adopted:
-                await self._pool.call("noting a guest", partial(self._folders.adopt, note), _CALL_S)
+                self._unnoted[note.instance] = partial(self._folders.adopt, note)
+            await self._write_notes()
             survey = self._ledger.survey()
             if self._reaper is not None:
                 for guest in survey.guests:
@@ -117,6 +121,7 @@ class LibvirtHypervisor:
                 await self._settle(note)
             for note in ends or self._ledger.unwritten():
                 await self._explain(note)
+            await self._write_notes()
             return self._ledger.survey()
 
     async def create(self, spec: GuestSpec) -> None:
@@ -163,6 +168,7 @@ class LibvirtHypervisor:
             self._ledger.stay(instance)
             raise
         self._ledger.forget(instance, asyncio.get_running_loop().time())
+        self._unnoted.pop(instance, None)
         self._tell()
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -216,7 +222,17 @@ class LibvirtHypervisor:
         ask = partial(self._domains.obituary, domain_name(note.namespace, note.name))
         _, words = await self._pool.call("reading QEMU's log", ask, _CALL_S)
         if final := self._ledger.explain(note.instance, words):
-            await self._pool.call("noting a guest's end", partial(self._folders.write, final), _CALL_S)
+            self._unnoted[note.instance] = partial(self._folders.write, final)
+
+    async def _write_notes(self) -> None:
+        """Write down what is to be noted of guests; what cannot be, as on a full disk, the next survey tries again.
+
+        Nothing is said of that here: the journal is on the same disk, and says it.
+        """
+        for instance, write in list(self._unnoted.items()):
+            with contextlib.suppress(OSError):
+                await self._pool.call("noting a guest", write, _CALL_S)
+                self._unnoted.pop(instance, None)
 
     # On threads of the pool.
 
@@ -253,6 +269,7 @@ class LibvirtHypervisor:
     def _create(self, spec: GuestSpec) -> tuple[Note, int]:
         purpose = f"cannot create guest {spec.namespace}/{spec.name}"
         self._check(spec, purpose)
+        self._check_room(spec, purpose)
         note = Note(
             namespace=spec.namespace,
             name=spec.name,
@@ -276,9 +293,14 @@ class LibvirtHypervisor:
                     pid = self._restore(spec, folder / "image", xml, purpose)
                 else:
                     pid = self._domains.create(xml, purpose)
-            self._folders.write(note)
+            self._folders.settle(note)
         except BaseException as error:
             self._folders.remove(note)
+            if isinstance(error, (OSError, HypervisorError)) and is_full(error):
+                reason = str(error).removeprefix(f"{purpose}: ")
+                raise HypervisorError(
+                    f"{purpose}: the disk of host {self._host} is full: {reason}"
+                ) from error
             if isinstance(error, OSError):
                 raise HypervisorError(f"{purpose} on host {self._host}: {error}") from error
             raise
@@ -305,6 +327,15 @@ class LibvirtHypervisor:
                 raise HypervisorError(f"{purpose}: {role} {path} is not an absolute path")
             if path and not os.path.isfile(path):  # noqa: PTH113 - on a user's text, as it is
                 raise HypervisorError(f"{purpose}: {role} {path} does not exist on host {self._host}")
+
+    def _check_room(self, spec: GuestSpec, purpose: str) -> None:
+        """Refuse a guest for which a full disk has no room, before anything of it is made."""
+        # of a saved state a copy is made; overlays begin as little more than a header
+        size = Path(spec.config.state).stat().st_size if spec.config.state else 0
+        if missing := lack(self._folders.place, size):
+            raise HypervisorError(
+                f"{purpose}: the disk of host {self._host} is full: {missing}; make room there"
+            )
 
     def _disks(self, spec: GuestSpec, folder: Path) -> tuple[Disk, ...]:
         disks: list[Disk] = []
