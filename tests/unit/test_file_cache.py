@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from shoal import subjects
 from shoal.bus.memory_blobs import MemoryBlobs
@@ -186,6 +187,26 @@ async def test_what_cannot_be_had_breaks_its_vms_only(tmp_path: Path) -> None:
         rig.ensure(group)
         assert rig.files.broken() == {}
         assert rig.files.waiting() == {("foo", "bad"): "fetching k"}
+
+
+async def test_a_start_after_a_failure_fetches_again(tmp_path: Path) -> None:
+    """A VM that was told why its file cannot be had, and is started again before anything else has happened, has it
+    fetched again; one that waited as well and was not told yet is told."""
+    blobs = MemoryBlobs()
+    rig = Rig(DiskCache(tmp_path, blobs, 1 << 20))
+    for name in ("told", "late"):
+        rig.want(name, {"k": "0" * 64})
+    async with asyncio.TaskGroup() as group:
+        rig.ensure(group)
+    rig.ensure(group)
+    assert set(rig.files.broken()) == {("foo", "told"), ("foo", "late")}
+    rig.records[0] = replace(rig.records[0], revision=2)
+    async with asyncio.TaskGroup() as group:
+        rig.ensure(group)
+        assert set(rig.files.broken()) == {("foo", "late")}
+        assert rig.files.waiting() == {("foo", "told"): "fetching k"}
+    rig.ensure(group)
+    assert ("foo", "told") in rig.files.broken(), "it failed again, and that is told again"
 
 
 async def test_a_store_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

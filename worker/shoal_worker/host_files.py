@@ -23,6 +23,9 @@ from shoal_worker.hypervisor import GuestSpec
 
 _RETRY_S = 2.0
 
+#: an instance and the revision of its record
+Mark = tuple[str, int]
+
 
 class HostFiles:
     """The files of one host. `wake` is called when something has come, or has failed."""
@@ -34,8 +37,10 @@ class HostFiles:
         self._log = log
         #: what is being fetched: digest → percent that is here
         self._fetching: dict[str, int] = {}
-        #: why it failed, by digest; tried again when the VMs that were waiting have been told
-        self._failed: dict[str, str] = {}
+        #: why it failed, by digest, and the instances and revisions that waited for it and are to be told
+        self._failed: dict[str, tuple[str, Collection[Mark]]] = {}
+        #: the instances and revisions that need it, by digest
+        self._needed: dict[str, set[Mark]] = {}
         self._delayed: dict[str, str] = {}
         self._waiting: dict[VMKey, str] = {}
         self._broken: dict[VMKey, str] = {}
@@ -57,23 +62,26 @@ class HostFiles:
         """
         self._alive, self._orphans = alive, orphans
         self._waiting, self._broken = {}, {}
-        needed: set[str] = set()
+        self._needed = {}
         for record in wanting:
             key = (record.namespace, record.name)
             for name, digest in record.files.items():
                 if digest not in self._fetching and self._cache.holds(digest):
                     continue
-                needed.add(digest)
-                if digest in self._failed:
-                    where = f"to host {self._desired.host}"
-                    self._broken[key] = f"cannot fetch file {name} {where}: {self._failed[digest]}"
+                mark = (record.instance, record.revision)
+                self._needed.setdefault(digest, set()).add(mark)
+                reason, waited = self._failed.get(digest, ("", ()))
+                if mark in waited:
+                    self._broken[key] = f"cannot fetch file {name} to host {self._desired.host}: {reason}"
                     break
                 if digest not in self._fetching and digest not in self._delayed:
                     self._fetching[digest] = 0
                     group.create_task(self._fetch(name, digest), name=f"fetch {name}")
                 self._waiting.setdefault(key, self._reason(name, digest))
-        for digest in self._failed.keys() - needed:
-            del self._failed[digest]
+        # Whoever asks again, or for the first time, has it tried again.
+        for digest in list(self._failed):
+            if digest not in self._needed or digest in self._fetching:
+                del self._failed[digest]
 
     def _reason(self, name: str, digest: str) -> str:
         if digest in self._delayed:
@@ -118,10 +126,10 @@ class HostFiles:
             loop.call_later(_RETRY_S, self._retry, digest)
         except (CacheError, ShoalError) as error:
             self._log.error("file-not-fetched", file=name, error=str(error))  # one line says it
-            self._failed[digest] = str(error)
+            self._failed[digest] = (str(error), self._needed.get(digest, ()))
         except Exception:  # noqa: BLE001  # a fault in one fetch must not end the worker
             self._log.exception("file-not-fetched", file=name)
-            self._failed[digest] = "the worker failed: see its log"
+            self._failed[digest] = ("the worker failed: see its log", self._needed.get(digest, ()))
         else:
             self._log.info("file-fetched", file=name, digest=digest, seconds=round(loop.time() - began, 3))
         finally:
