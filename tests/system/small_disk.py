@@ -33,9 +33,14 @@ class SmallDisk:
             while (more := self.free - left) > 0:
                 file.write(bytes(min(more, MIB)))
 
-    def clear(self) -> None:
-        """Give the space back."""
-        self._filler.unlink()
+    @contextlib.contextmanager
+    def filled(self, left: int = 0) -> Iterator[None]:
+        """Full for a while; what is filled meanwhile is given back as well."""
+        try:
+            self.fill(left)
+            yield
+        finally:
+            self._filler.unlink(missing_ok=True)
 
     def files(self) -> set[str]:
         """Every file, but for the filler."""

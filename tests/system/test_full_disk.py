@@ -64,13 +64,12 @@ def test_a_full_disk_refuses_a_guest_before_anything_is_made(
     """On a disk that is (nearly) full no guest is begun, the reason says which disk of which host; with room it is made."""
     wanted = with_disk(image, tmp_path, "16M")
     before = disk.files()
-    disk.fill(left)
-    answer = cramped.ask("create", spec=wanted)
-    assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
-    assert f"in {disk.path}" in answer.error
-    assert "16.0 MiB are needed" in answer.error
-    untouched(cramped, disk, before)
-    disk.clear()
+    with disk.filled(left):
+        answer = cramped.ask("create", spec=wanted)
+        assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
+        assert f"in {disk.path}" in answer.error
+        assert "16.0 MiB are needed" in answer.error
+        untouched(cramped, disk, before)
     assert cramped.ask("create", spec=wanted).error == ""
     assert cramped.ask("resume", instance=wanted.instance).survey.guests[0].state == "running"
 
@@ -82,13 +81,12 @@ def test_an_overlay_that_ends_half_way_is_removed(
     # the table of so large a disk takes 32 MiB, where others take nothing
     wanted = with_disk(image, tmp_path, "2P")
     before = disk.files()
-    disk.fill(24 * MIB)
-    answer = cramped.ask("create", spec=wanted)
-    assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
-    assert "No space left on device" in answer.error
-    untouched(cramped, disk, before)
-    assert disk.free >= 24 * MIB
-    disk.clear()
+    with disk.filled(24 * MIB):
+        answer = cramped.ask("create", spec=wanted)
+        assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
+        assert "No space left on device" in answer.error
+        untouched(cramped, disk, before)
+        assert disk.free >= 24 * MIB
     assert cramped.ask("create", spec=wanted).error == ""
 
 
@@ -101,10 +99,9 @@ def test_a_guest_that_ends_on_a_full_disk_is_told_of(
     os.kill(pid, signal.SIGKILL)
     # what libvirt gives back when a guest ends would suffice for a note
     wait_until(lambda: not list(disk.path.glob("libvirt/run/qemu/vm1@red.*")), "libvirt has cleaned up")
-    disk.fill()
-    reason = cramped.wait_for(wanted.instance, "failed").reason
-    assert reason == "QEMU died: killed by signal 9 (SIGKILL)"
-    disk.clear()
+    with disk.filled():
+        reason = cramped.wait_for(wanted.instance, "failed").reason
+        assert reason == "QEMU died: killed by signal 9 (SIGKILL)"
     note = disk.path / "guests" / wanted.instance / "guest.json"
 
     def written() -> bool:
@@ -122,9 +119,9 @@ def test_what_was_begun_is_noted_without_space(disk: SmallDisk) -> None:
     folders = GuestFolders(disk.path)
     note = Note(namespace="red", name="vm1", instance="i1", revision=1, uuid="u1")
     folders.make(note)
-    disk.fill()
-    folders.settle(note)
-    assert folders.read_all() == [note]
+    with disk.filled():
+        folders.settle(note)
+        assert folders.read_all() == [note]
 
 
 async def test_an_image_that_does_not_fit_leaves_nothing(disk: SmallDisk) -> None:
@@ -133,15 +130,15 @@ async def test_an_image_that_does_not_fit_leaves_nothing(disk: SmallDisk) -> Non
     base = disk.path / "base.qcow2"
     await images.create("qcow2", 2 << 50, str(base))
     before = disk.files()
-    disk.fill(16 * MIB)
-    for make in (
-        images.create("qcow2", 2 << 50, str(disk.path / "new.qcow2")),
-        images.create("qcow2", 2 << 50),
-        images.overlay(str(base), str(disk.path / "top.qcow2")),
-    ):
-        with pytest.raises(HypervisorError, match="No space left on device"):
-            await make
-    assert disk.files() == before
+    with disk.filled(16 * MIB):
+        for make in (
+            images.create("qcow2", 2 << 50, str(disk.path / "new.qcow2")),
+            images.create("qcow2", 2 << 50),
+            images.overlay(str(base), str(disk.path / "top.qcow2")),
+        ):
+            with pytest.raises(HypervisorError, match="No space left on device"):
+                await make
+        assert disk.files() == before
 
 
 def put(blobs: MemoryBlobs, size: int) -> str:
@@ -160,13 +157,12 @@ async def test_a_file_that_does_not_fit_is_not_begun(disk: SmallDisk) -> None:
     blobs = MemoryBlobs()
     digest = put(blobs, 4 * MIB)
     cache = DiskCache(disk.path / "files", blobs, 1 << 30)
-    disk.fill(19 * MIB)
-    with pytest.raises(CacheError) as refused:
-        await cache.fetch(digest, nothing, lambda *_: None)
-    assert "the disk is full: " in str(refused.value)
-    assert f"in {disk.path / 'files'}" in str(refused.value)
-    assert (disk.files(), blobs.reads) == (set(), 0)
-    disk.clear()
+    with disk.filled(19 * MIB):
+        with pytest.raises(CacheError) as refused:
+            await cache.fetch(digest, nothing, lambda *_: None)
+        assert "the disk is full: " in str(refused.value)
+        assert f"in {disk.path / 'files'}" in str(refused.value)
+        assert (disk.files(), blobs.reads) == (set(), 0)
     await cache.fetch(digest, nothing, lambda *_: None)
     assert disk.files() == {f"files/{digest}"}
 
@@ -181,12 +177,12 @@ async def test_a_file_that_ends_half_way_is_removed(disk: SmallDisk) -> None:
         if done > size // 2:
             disk.fill()
 
-    with pytest.raises(CacheError) as refused:
-        await cache.fetch(digest, nothing, filled)
-    assert "the disk is full" in str(refused.value)
-    assert f"in {disk.path / 'files'}" in str(refused.value)
-    assert disk.files() == set()
-    disk.clear()
+    with disk.filled(48 * MIB):
+        with pytest.raises(CacheError) as refused:
+            await cache.fetch(digest, nothing, filled)
+        assert "the disk is full" in str(refused.value)
+        assert f"in {disk.path / 'files'}" in str(refused.value)
+        assert disk.files() == set()
     await cache.fetch(digest, nothing, lambda *_: None)
     assert cache.holds(digest)
 
@@ -198,6 +194,6 @@ async def test_what_nobody_uses_makes_room_on_a_full_disk(disk: SmallDisk) -> No
     cache = DiskCache(disk.path / "files", blobs, 1 << 30)
     for digest in (used, unused):
         await cache.fetch(digest, nothing, lambda *_: None)
-    disk.fill(20 * MIB)
-    await cache.fetch(wanted, lambda: {used}, lambda *_: None)
-    assert disk.files() == {f"files/{used}", f"files/{wanted}"}
+    with disk.filled(20 * MIB):
+        await cache.fetch(wanted, lambda: {used}, lambda *_: None)
+        assert disk.files() == {f"files/{used}", f"files/{wanted}"}
