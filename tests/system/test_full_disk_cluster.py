@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.system.small_disk import MIB, SmallDisk
+from tests.system.test_hypervisor_disks import BOOT_SECTOR
 from tests.system.worker_rig import HOST, RealHost, heard, real_host, small
 from tests.waiting import eventually
 
-from shoal.core.vmconfig import DiskSpec
-from shoal.messages.events import VMFailed
+from shoal.core.vmconfig import DiskSpec, VMConfig
+from shoal.messages.events import VMFailed, VMPaused
 from shoal_worker.guest import GuestImage
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400), pytest.mark.usefixtures("able")]
@@ -65,6 +66,37 @@ async def test_vms_that_do_not_fit_are_errors_and_run_when_there_is_room(
         await host.red.start("later")
         for vm in ("overlay", "fetched", "later"):
             await host.until(vm, "RUNNING")
+
+
+async def test_a_guest_that_cannot_write_is_paused_until_it_is_started(
+    disk: SmallDisk, tmp_path: Path
+) -> None:
+    """A guest whose overlay cannot grow is PAUSED, once, row and event say that the host's disk is full; started when
+    there is room it goes on where it was, and nothing that it wrote is lost."""
+    (tmp_path / "base.img").write_bytes(BOOT_SECTOR.ljust(MIB, b"\0"))
+    config = VMConfig(
+        memory_mib=32, disks=(DiskSpec(str(tmp_path / "base.img")),), serial_ports=1, schedule=HOST
+    )
+    async with real_host(disk.path) as host, host.red.events() as events:
+        await host.red.launch("vm", config)
+        # less than a cluster of the overlay, and room for the journal
+        with disk.filled(32 * 1024):
+            await host.red.start("vm")
+            row = await host.until("vm", "PAUSED")
+            assert row.host == HOST
+            assert row.reason.startswith("paused by QEMU: no space is left on the host's disk")
+            assert (await heard(events, VMPaused, "vm")).reason == row.reason
+            log = disk.path / "guests" / row.instance / "serial0.log"
+            assert log.read_bytes() == b""
+        await host.red.start("vm")
+        again = await host.until("vm", "RUNNING")
+        assert (again.pid, again.reason) == (row.pid, "")
+
+        async def spoken() -> bytes:
+            return log.read_bytes()
+
+        assert await eventually(spoken, "the guest has written") == b"W"
+        assert host.log().count('"done": "resume"') == 2, "it was resumed when it was started, and not else"
 
 
 async def test_a_disk_that_is_full_to_the_last_byte_loses_nothing(disk: SmallDisk, image: GuestImage) -> None:

@@ -40,8 +40,12 @@ def able(need: Callable[[str, bool], None]) -> None:
 class RealHost:
     """The worker, a client, and the namespace `red`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], client: shoal.Client) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], client: shoal.Client, log: Callable[[], str]
+    ) -> None:
         self._process = process
+        #: what the worker has logged
+        self.log = log
         self.client = client
         self.red = client.namespace("red")
 
@@ -108,7 +112,7 @@ async def real_host(state: Path) -> AsyncIterator[RealHost]:
                 return HOST in {host.host for host in await client.hosts() if host.state == "alive"}
 
             await eventually(alive, "the real host is alive", 120)
-            found = RealHost(process, client)
+            found = RealHost(process, client, lambda: running.log("agent"))
             await found.red.create()
             yield found
             await found.red.clear()

@@ -226,6 +226,20 @@ def test_guest_that_ended_by_itself_is_told_of_and_not_started_again(
     assert kinds(again) == ([] if there is None else [Destroy]) + [Create, Resume, Settle]
 
 
+def test_guest_that_qemu_paused_is_told_of_and_only_a_later_revision_resumes_it() -> None:
+    """One that could not write to its disk would stop again at once: it is PAUSED with the reason until it is started."""
+    wanted, known = record(power="running"), outcome("RUNNING", resumed=True)
+    stuck = guest(reason="no space left")
+    assert actions(wanted, stuck, known) == []
+    status = vm_status(wanted, stuck, known)
+    assert (status.state, status.reason, status.revision) == ("PAUSED", "no space left", 1)
+    assert kinds(actions(record(revision=2, power="running"), stuck, known)) == [Resume, Settle]
+    stopped = record(revision=2)
+    assert kinds(actions(stopped, stuck, known)) == [Settle]
+    assert vm_status(stopped, stuck, outcome("PAUSED", 2, resumed=True)).reason == ""
+    assert kinds(actions(wanted, guest(), known)) == [Resume], "one that somebody else paused goes on"
+
+
 def test_end_that_nobody_saw_is_told_before_a_later_revision_starts_anew() -> None:
     """A guest that vanished is reported at the new revision, not silently replaced by a fresh one."""
     found = actions(record(revision=2, power="running"), None, outcome("RUNNING"))

@@ -41,6 +41,7 @@ _PAUSES = {
     libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "paused by the guest's watchdog",
     libvirt.VIR_DOMAIN_PAUSED_CRASHED: "the guest crashed",
 }
+_NO_SPACE = "paused by QEMU: no space is left on the host's disk for what the guest writes; make room there, and start it"
 _ENDINGS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "destroyed by somebody else",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "the guest crashed",
@@ -212,7 +213,7 @@ class Domains:
         identity, load = self._facts[uuid, number]
         known, reason = _STATES.get(state, ("paused", ""))
         if state == libvirt.VIR_DOMAIN_PAUSED:
-            reason = _PAUSES.get(why, "")
+            reason = _NO_SPACE if _lacks_space(domain, why) else _PAUSES.get(why, "")
         pid = self._pid(name) if identity else 0
         return Seen(uuid=uuid, name=name, identity=identity, load=load, state=known, reason=reason, pid=pid)
 
@@ -243,6 +244,19 @@ def _state(domain: libvirt.virDomain) -> tuple[int, int]:
     """The state and its reason as numbers; libvirt's own annotation says text."""
     answer: Any = domain.state()
     return int(answer[0]), int(answer[1])
+
+
+def _lacks_space(domain: libvirt.virDomain, why: int) -> bool:
+    """Whether a paused domain could not write because the space had ended."""
+    if why != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
+        return False
+    try:
+        errors: Any = domain.diskErrors()
+    except (
+        libvirt.libvirtError
+    ):  # it has ended, or does not answer: the listing tells what else there is to know
+        return False
+    return libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in errors.values()
 
 
 def _version(number: int) -> str:

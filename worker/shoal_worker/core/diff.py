@@ -3,6 +3,7 @@
 This module refuses to know how guests are made, links, time and the bus. The rules, each with a test:
 
 - a record is carried out once for each (instance, revision): what failed, or ended by itself, is not repeated;
+- nor is a guest resumed that QEMU paused: what it could not write it could not write again;
 - a revision below the one that was carried out has no effect;
 - a guest that ended unseen is told of first, and only a later revision starts it again;
 - a new instance under the same name first ends the old one, unless that one lives at the same or a later revision:
@@ -136,7 +137,11 @@ def _steer(record: LaunchRecord, guest: Guest, outcome: Outcome | None) -> list[
     actions: list[Action] = [] if done == outcome else [Settle(done)]
     if guest.state == record.power:
         return actions
-    if outcome is not None and outcome.revision == record.revision and outcome.state == "ERROR":
+    if (
+        outcome is not None
+        and outcome.revision == record.revision
+        and (outcome.state == "ERROR" or guest.reason)
+    ):
         return []
     step = Resume(guest.instance) if record.power == "running" else Pause(guest.instance)
     return [step, *actions]

@@ -50,6 +50,8 @@ def vm_status(
     if guest is not None and alive(guest) and not refused:
         resumed = outcome is not None and outcome.resumed
         state = "RUNNING" if guest.state == "running" else "PAUSED" if resumed else "BUILDING"
+        if guest.state == "paused" and record.power == "running":
+            reason = reason or guest.reason
     return VMStatus(
         namespace=record.namespace,
         name=record.name,
