@@ -90,6 +90,20 @@ def test_an_overlay_that_ends_half_way_is_removed(
     assert cramped.ask("create", spec=wanted).error == ""
 
 
+def test_a_saved_state_needs_room_for_its_copy(
+    cramped: Worker, disk: SmallDisk, image: GuestImage, tmp_path: Path
+) -> None:
+    """A guest that is to go on from a state is refused where the copy that libvirt reads does not fit."""
+    state = tmp_path / "state"
+    with state.open("wb") as file:
+        file.truncate(80 * MIB)
+    before = disk.files()
+    answer = cramped.ask("create", spec=spec(image, "vm1", state=str(state)))
+    assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
+    assert "96.0 MiB are needed" in answer.error
+    untouched(cramped, disk, before)
+
+
 def test_a_guest_that_ends_on_a_full_disk_is_told_of(
     cramped: Worker, disk: SmallDisk, image: GuestImage
 ) -> None:
