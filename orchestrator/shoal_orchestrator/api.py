@@ -19,7 +19,7 @@ from shoal.bus.protocol import Bus, Message
 from shoal.codec import Encoding
 from shoal.console.session import Session, console_grammar
 from shoal.core.ids import token
-from shoal.errors import InvalidRequest, Refused, ShoalError, Unavailable
+from shoal.errors import InvalidRequest, Refused, ShoalError, StoreUnavailable, Unavailable
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
 from shoal_orchestrator.backlog import Backlog
@@ -32,6 +32,9 @@ LOG = structlog.get_logger("shoal.api")
 #: how often a waiting caller hears that the request is alive, and how far it has come: twice before a prompt shows it
 PROGRESS_S = 0.5
 MAX_CONSOLE_BYTES = 512 * 1024
+_ENDING = StoreUnavailable(
+    "the orchestrator ends, and another one goes on with what it has begun: look, or send the request again"
+)
 NO_INBOX = "its answer is to go where no inbox is"
 
 Handler = Callable[[Leader, str, Any, Call], Awaitable[Reply]]
@@ -106,6 +109,10 @@ class Api:
             LOG.exception("handler-failed", command=command.__name__)
             failed = ShoalError(f"{command.__name__} failed inside the orchestrator; its log says why")
             await self._reply(message, codec.encode(codec.failure_of(failed), encoding), failed)
+        except asyncio.CancelledError:
+            # Whoever asked need not wait until silence tells that the term is over.
+            await self._reply(message, codec.encode(codec.failure_of(_ENDING), encoding), _ENDING)
+            raise
 
     def _read(self, command: type[Request[Any]], message: Message, encoding: Encoding) -> Request[Any]:
         if encoding == "bare":
@@ -228,6 +235,9 @@ class Api:
             failed = ShoalError("the command failed inside the orchestrator; its log says why")
             await self._reply(message, f"E: {failed.message}\n".encode(), failed)
             return
+        except asyncio.CancelledError:
+            await self._reply(message, f"E: {_ENDING.message}\n".encode(), _ENDING)
+            raise
         await self._reply(
             message,
             _cut(outcome.as_text()).encode(),

@@ -177,8 +177,8 @@ class Store:
 
     @property
     def ended(self) -> bool:
-        """Whether the term is over, and nothing is stored any more."""
-        return self._ended is not None
+        """Whether the term is over, or being ended: what is not stored yet is another leader's."""
+        return self._released or self._ended is not None
 
     @property
     def waiting(self) -> int:

@@ -8,7 +8,10 @@ import pytest
 from tests.waiting import eventually
 
 import shoal
-from shoal.messages.vms import ListVMs
+from shoal import codec, subjects
+from shoal.bus.connection import connect
+from shoal.bus.protocol import Message
+from shoal.messages.vms import LaunchVMs, ListVMs
 from shoal.testing import cluster
 
 # leases run out and hosts are lost in real time, and a busy machine adds to it
@@ -49,6 +52,36 @@ async def test_a_leader_that_is_asked_to_end_hands_over_at_once():
         assert sorted(row.name for row in rows) == sorted(f"vm{number}" for number in range(40))
         assert "handing-over" in running.log(first)
         assert "not-handed-over" not in running.log(first)
+
+
+async def test_who_waits_is_told_when_the_leader_ends():
+    """A launch waits for a host that stands still: its caller hears to ask again, and the next leader finishes it."""
+    launch = LaunchVMs(names="a", id="waits", spec=shoal.VMConfig(schedule="mm2"))
+    async with (
+        cluster("mm[1-2]", orchestrators=2, apart="mm2") as running,
+        await connect(running.url, name="waits") as bus,
+        shoal.connect(running.url, patience_s=60) as client,
+    ):
+        await client.namespace("red").create()
+        first = await running.leader()
+        heard: asyncio.Queue[Message] = asyncio.Queue()
+        await bus.subscribe("_INBOX.waits", heard.put_nowait)
+        os.kill(running.pid("apart"), signal.SIGSTOP)
+        try:
+            subject = subjects.command("namespace", "vm", "launch", "red")
+            await bus.publish(subject, codec.encode(launch), reply="_INBOX.waits")
+            told = await asyncio.wait_for(heard.get(), 60)
+            assert told.headers["Shoal-Status"] == "progress"
+            assert await running.end(first) == 0
+            while told.headers["Shoal-Status"] == "progress":
+                told = await asyncio.wait_for(heard.get(), 60)
+            assert told.headers["Shoal-Status"] == "ask-again"
+            assert "send the request again" in told.headers["Nats-Service-Error"]
+        finally:
+            os.kill(running.pid("apart"), signal.SIGCONT)
+        assert (await client.call(launch, namespace="red", timeout_s=60)).count == 1
+        (row,) = await client.namespace("red").vms()
+        assert (row.name, row.state, row.host) == ("a", "BUILDING", "mm2")
 
 
 async def test_a_paused_leader_is_replaced_and_steps_down_when_it_wakes():
