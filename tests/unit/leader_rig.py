@@ -15,12 +15,15 @@ from shoal.bus.memory_bus import MemoryServer
 from shoal.bus.memory_streams import MemoryState, MemoryStreams
 from shoal.bus.protocol import Message
 from shoal.core.load import Capacity
+from shoal.core.ranges import expand
+from shoal.core.vmconfig import VMConfig
 from shoal.errors import ShoalError
 from shoal.messages.desired import Heartbeat, LaunchRecord, Report, VMStatus
 from shoal_orchestrator.background import Background
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.leases import Lead
-from shoal_orchestrator.core.records import ClusterRecord
+from shoal_orchestrator.core.plans import chunks_of
+from shoal_orchestrator.core.records import ClusterRecord, PlanRecord, QueueEntry
 from shoal_orchestrator.event_log import EventLog
 from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.leader import Call, Leader
@@ -98,6 +101,24 @@ class Term:
         """The records that tell a host to run a VM."""
         records: Iterable[msgspec.Struct] = self.store.model.records.values()
         return [each for each in records if isinstance(each, LaunchRecord) and each.power == "running"]
+
+
+def planned(names: str, host: str) -> tuple[PlanRecord, list[msgspec.Struct]]:
+    """A plan that is to launch VMs of namespace red on a host, and all of its records."""
+    count = len(expand(names))
+    entry = QueueEntry(namespace="red", entry=1, count=count, names=names, config=VMConfig(), plan="p")
+    chunks = chunks_of("red", "p", [entry], [[host] * count], {})
+    plan = PlanRecord(
+        namespace="red",
+        plan="p",
+        revision=1,
+        state="running",
+        entries=(1,),
+        chunks=len(chunks),
+        total=count,
+        hosts=1,
+    )
+    return plan, [entry, *chunks, plan]
 
 
 @contextlib.asynccontextmanager

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from tests.unit.leader_rig import Term, term
+from tests.unit.leader_rig import Term, planned, term
 from tests.unit.repair_cases import VM, status
 
-from shoal.core.vmconfig import VMConfig
 from shoal.messages.doctor import RepairCluster
 from shoal.messages.repair_requests import HeldRecords
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.plans import chunks_of
-from shoal_orchestrator.core.records import HostRecord, NamespaceRecord, PlanRecord, QueueEntry
+from shoal_orchestrator.core.records import HostRecord, NamespaceRecord
 from shoal_orchestrator.handlers.carrying_out import run_plan
 from shoal_orchestrator.handlers.repairing import repair_cluster
 
@@ -46,23 +44,10 @@ async def until_quiet(one: Term) -> None:
 
 async def test_a_launch_goes_on_while_hosts_are_asked() -> None:
     """All of its VMs have records in the end, and the repair leaves those alone that came meanwhile."""
-    entry = QueueEntry(
-        namespace="red", entry=1, count=MANY, names=f"vm[0-{MANY - 1}]", config=VMConfig(), plan="p"
-    )
-    chunks = chunks_of("red", "p", [entry], [["mm1"] * MANY], {})
-    plan = PlanRecord(
-        namespace="red",
-        plan="p",
-        revision=1,
-        state="running",
-        entries=(1,),
-        chunks=len(chunks),
-        total=MANY,
-        hosts=1,
-    )
+    plan, records = planned(f"vm[0-{MANY - 1}]", "mm1")
     workers = SlowWorkers({"mm1": HeldRecords(incarnation="inc")})
     host = HostRecord(name="mm1", incarnation="inc")
-    async with term(NamespaceRecord(name="red"), host, entry, *chunks, plan, workers=workers) as one:
+    async with term(NamespaceRecord(name="red"), host, *records, workers=workers) as one:
         one.alive("mm1")
         repair = asyncio.ensure_future(repair_cluster(one.leader, "", REPAIR, one.call()))
         await workers.asked.wait()

@@ -8,14 +8,12 @@ from typing import Literal
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.leader_rig import Term, term
+from tests.unit.leader_rig import Term, planned, term
 from tests.unit.repair_cases import VM, status
 
-from shoal.core.vmconfig import VMConfig
 from shoal.messages.schedule import Launched
 from shoal.messages.vms import KillVMs, StartVMs
-from shoal_orchestrator.core.plans import chunks_of
-from shoal_orchestrator.core.records import HostRecord, NamespaceRecord, PlanRecord, QueueEntry
+from shoal_orchestrator.core.records import HostRecord, NamespaceRecord
 from shoal_orchestrator.handlers import carrying_out, starting, vms
 from shoal_orchestrator.relaunching import Relaunching
 
@@ -85,22 +83,9 @@ async def nothing_collected(*_: object) -> Launched:
 async def test_a_host_that_has_buried_a_vm_does_not_bury_the_next_of_its_name() -> None:
     """The report that the old one is gone comes while the new one is written."""
     async with term() as one:
-        entry = QueueEntry(namespace="red", entry=1, count=1, names="a", config=VMConfig(), plan="p")
-        chunks = chunks_of("red", "p", [entry], [["mm1"]], {})
-        plan = PlanRecord(
-            namespace="red",
-            plan="p",
-            revision=1,
-            state="running",
-            entries=(1,),
-            chunks=len(chunks),
-            total=1,
-            hosts=1,
-        )
+        plan, records = planned("a", "mm1")
         old = replace(VM, power="gone", instance="old")
-        await one.put(
-            NamespaceRecord(name="red"), HostRecord(name="mm1", incarnation="inc"), old, entry, *chunks, plan
-        )
+        await one.put(NamespaceRecord(name="red"), HostRecord(name="mm1", incarnation="inc"), old, *records)
         one.alive("mm1")
         gone = one.report("mm1", 1, status(old, "QUIT", gone=True))
         run = asyncio.ensure_future(carrying_out.run_plan(one.leader, plan, lambda *_: None))
