@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from tests.unit.repair_cases import status
 
 from shoal import codec, subjects
 from shoal.bus.memory_bus import MemoryServer
@@ -18,7 +19,7 @@ from shoal.core.load import Capacity
 from shoal.core.ranges import expand
 from shoal.core.vmconfig import VMConfig
 from shoal.errors import ShoalError
-from shoal.messages.desired import Heartbeat, LaunchRecord, Report, VMStatus
+from shoal.messages.desired import Heartbeat, LaunchRecord, Power, Report, State, VMStatus
 from shoal_orchestrator.background import Background
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.leases import Lead
@@ -29,6 +30,7 @@ from shoal_orchestrator.inventory import HostInventory
 from shoal_orchestrator.leader import Call, Leader
 from shoal_orchestrator.store import Store
 
+R = TypeVar("R")
 CAPACITY = Capacity(cpus=100_000, memory_mib=1 << 30)
 
 
@@ -51,6 +53,7 @@ class Term:
         )
         self.background = Background(self.leader)
         self.failed: list[str] = []
+        self._reports = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -83,7 +86,7 @@ class Term:
         for host in hosts:
             self.inventory.begin_session(host, f"session-{host}")
             seen = self.inventory.hosts[host]
-            seen.state = "alive"
+            seen.state, seen.reports = "alive", 0
             seen.heartbeat = Heartbeat(
                 host=host, incarnation="inc", session=f"session-{host}", version="1", capacity=CAPACITY
             )
@@ -92,6 +95,33 @@ class Term:
         """The report of a host, as it arrives."""
         report = Report(host=host, session=f"session-{host}", number=number, vms=statuses)
         return Message(subjects.report(host), codec.encode(report), "", {})
+
+    def hosts_obey(self) -> None:
+        """Every host that is alive reports that all is as its records say."""
+        self._reports += 1
+        obeyed: dict[Power, State] = {"paused": "PAUSED", "running": "RUNNING", "off": "QUIT", "gone": "QUIT"}
+        for host in self.inventory.alive():
+            statuses = [
+                status(record, obeyed[record.power], gone=record.power == "gone")
+                for record in self.store.model.records.values()
+                if isinstance(record, LaunchRecord) and record.host == host
+            ]
+            self.hear(self.report(host, self._reports, *statuses))
+
+    async def until_done(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do the work, with hosts that obey."""
+        doing = asyncio.ensure_future(work)
+        async with asyncio.timeout(20):
+            while not doing.done():
+                self.hosts_obey()
+                await asyncio.wait((doing,), timeout=0.01)
+        return doing.result()
+
+    async def until_quiet(self) -> None:
+        """Wait until nothing waits to be stored, several times over."""
+        for _ in range(50):
+            await self.store.settled()
+            await asyncio.sleep(0)
 
     def hear(self, message: Message) -> None:
         """A report arrives."""

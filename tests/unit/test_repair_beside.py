@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from tests.unit.leader_rig import Term, planned, term
+from tests.unit.leader_rig import planned, term
 from tests.unit.repair_cases import VM, status
 
 from shoal.messages.doctor import RepairCluster
@@ -36,12 +36,6 @@ class SlowWorkers:
         return self._held[host]
 
 
-async def until_quiet(one: Term) -> None:
-    for _ in range(50):
-        await one.store.settled()
-        await asyncio.sleep(0)
-
-
 async def test_a_launch_goes_on_while_hosts_are_asked() -> None:
     """All of its VMs have records in the end, and the repair leaves those alone that came meanwhile."""
     plan, records = planned(f"vm[0-{MANY - 1}]", "mm1")
@@ -52,10 +46,10 @@ async def test_a_launch_goes_on_while_hosts_are_asked() -> None:
         repair = asyncio.ensure_future(repair_cluster(one.leader, "", REPAIR, one.call()))
         await workers.asked.wait()
         launch = asyncio.ensure_future(run_plan(one.leader, plan, lambda *_: None))
-        await until_quiet(one)
+        await one.until_quiet()
         workers.may.set()
         assert (await repair).done
-        await until_quiet(one)
+        await one.until_quiet()
         launch.cancel()
         assert len(one.leader.model.launches["red"]) == MANY
 
@@ -73,11 +67,11 @@ async def test_what_was_buried_while_hosts_are_asked_stays_buried() -> None:
         repair = asyncio.ensure_future(repair_cluster(one.leader, "", REPAIR, one.call()))
         await workers.asked.wait()
         one.hear(one.report("mm1", 1, status(old, "QUIT", gone=True)))
-        await until_quiet(one)
+        await one.until_quiet()
         assert one.leader.model.leaving == {}
         workers.may.set()
         await repair
-        await until_quiet(one)
+        await one.until_quiet()
         assert one.leader.model.instances == {}
         assert one.leader.model.launches["red"] == {}
 
@@ -89,10 +83,10 @@ async def test_tombstones_wait_while_nothing_may_be_changed() -> None:
         one.alive("mm1")
         with one.store.held("busy"):
             one.hear(one.report("mm1", 1, status(old, "QUIT", gone=True)))
-            await until_quiet(one)
+            await one.until_quiet()
             assert len(one.leader.model.leaving) == 1
         watching = asyncio.ensure_future(one.background.run())
-        await until_quiet(one)
+        await one.until_quiet()
         watching.cancel()
         assert one.leader.model.leaving == {}
         assert one.failed == []
@@ -113,5 +107,5 @@ async def test_a_change_of_the_cluster_meanwhile_is_kept() -> None:
         changes.put(replace(one.leader.cluster, blacklist=(77,)))
         await one.leader.commit(changes)
         await repair
-        await until_quiet(one)
+        await one.until_quiet()
         assert one.leader.cluster.blacklist == (77,)

@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.unit.leader_rig import Term, term
-from tests.unit.repair_cases import VM, status
+from tests.unit.repair_cases import VM
 
 from shoal.bus.memory_streams import MemoryState
 from shoal.bus.protocol import Write
 from shoal.core.vmconfig import VMConfig
-from shoal.messages.desired import LaunchRecord
+from shoal.messages.desired import LaunchRecord, Power
 from shoal.messages.schedule import Schedule
-from shoal.messages.vms import StartVMs
-from shoal_orchestrator.core.records import HostRecord, NamespaceRecord, QueueEntry
+from shoal.messages.vms import FlushVMs, StartVMs
+from shoal_orchestrator.core.records import HostRecord, NamespaceRecord, NamespaceSave, QueueEntry
 from shoal_orchestrator.handlers.carrying_out import await_plan
+from shoal_orchestrator.handlers.saving import end_save
 from shoal_orchestrator.handlers.schedule import schedule
 from shoal_orchestrator.handlers.starting import start_vms
+from shoal_orchestrator.handlers.vms import flush_vms
 
 #: more than one batch of records
 MANY = 1200
@@ -45,6 +47,14 @@ class Killed:
         return await self._commit(writes, fence=fence)
 
 
+def many(power: Power) -> list[LaunchRecord]:
+    """So many VMs of namespace red, on both hosts."""
+    return [
+        replace(VM, name=f"vm{n}", id=n, instance=f"i{n}", host=HOSTS[n % 2], power=power)
+        for n in range(MANY)
+    ]
+
+
 @contextlib.asynccontextmanager
 async def killed_in(
     monkeypatch: pytest.MonkeyPatch, one: Term, work: Coroutine[Any, Any, Any], after: int
@@ -59,29 +69,6 @@ async def killed_in(
         one.end()
         await asyncio.wait((doing,))
     yield
-
-
-async def carried_out(one: Term, number: int = 1) -> None:
-    """The hosts report that everything is as it should be."""
-    for host in HOSTS:
-        vms = [
-            status(record, "PAUSED" if record.power == "paused" else "RUNNING")
-            for record in one.store.model.records.values()
-            if isinstance(record, LaunchRecord) and record.host == host
-        ]
-        one.hear(one.report(host, number, *vms))
-
-
-async def done(one: Term, work: Coroutine[Any, Any, Any]) -> Any:
-    """Do the work, with hosts that carry out what they are told."""
-    doing = asyncio.ensure_future(work)
-    async with asyncio.timeout(20):
-        for number in range(1, 10_000):
-            await carried_out(one, number)
-            await asyncio.wait((doing,), timeout=0.01)
-            if doing.done():
-                break
-    return doing.result()
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -106,7 +93,7 @@ async def test_a_queue_of_several_batches_is_launched_once(
                 again = await_plan(following.leader, "red", known.plan, call)
             else:
                 again = schedule(following.leader, "red", Schedule(id="r1"), call)
-            launched = await done(following, again)
+            launched = await following.until_done(again)
             assert launched.count == MANY
             assert launched.failures == ()
             names = Counter(record.name for record in following.leader.model.instances.values())
@@ -121,26 +108,55 @@ async def test_starting_several_batches_again_is_no_error(
 ) -> None:
     """The repeat of a request that was carried out in part finds running what it asked for."""
     async with term(NamespaceRecord(name="red", hosts="h1,h2"), *RECORDS) as one:
-        vms = [
-            replace(
-                VM,
-                name=f"vm{number}",
-                id=number,
-                instance=f"i{number}",
-                host=HOSTS[number % 2],
-                power="paused",
-            )
-            for number in range(MANY)
-        ]
-        await one.put(*vms)
+        await one.put(*many("paused"))
         one.alive(*HOSTS)
-        await carried_out(one)
+        one.hosts_obey()
         request = StartVMs(target=f"vm[0-{MANY - 1}]", id="r1")
         first = start_vms(one.leader, "red", request, one.call("r1"))
         async with killed_in(monkeypatch, one, first, after), term(stream=one.stream) as following:
             following.alive(*HOSTS)
-            await carried_out(following)
-            started = await done(following, start_vms(following.leader, "red", request, following.call("r1")))
+            following.hosts_obey()
+            started = await following.until_done(
+                start_vms(following.leader, "red", request, following.call("r1"))
+            )
             assert started.count == MANY
             assert started.failures == ()
             assert len(following.wanted()) == MANY
+
+
+@pytest.mark.parametrize("after", range(4))
+async def test_all_vms_that_a_save_has_paused_go_on(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """That the save has ended is stored with the last of them."""
+    names = f"vm[0-{MANY - 1}]"
+    save = NamespaceSave(name="m", vms=names, total=MANY, resume=names)
+    async with term(NamespaceRecord(name="red", hosts="h1,h2", save=save), *RECORDS) as one:
+        await one.put(*many("paused"))
+        one.alive(*HOSTS)
+        ending = end_save(one.leader, "red", "")
+        async with killed_in(monkeypatch, one, ending, after), term(stream=one.stream) as following:
+            following.alive(*HOSTS)
+            following.background.resume()
+            await following.until_quiet()
+            record = following.leader.model.namespaces["red"]
+            assert record.save is not None
+            assert record.save.state in ("completed", "failed")
+            assert len(following.wanted()) == MANY
+
+
+@pytest.mark.parametrize("after", range(4))
+async def test_flushing_several_batches_again_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """What the first leader has flushed is not missing."""
+    async with term(NamespaceRecord(name="red", hosts="h1,h2"), *RECORDS) as one:
+        await one.put(*many("off"))
+        one.alive(*HOSTS)
+        one.hosts_obey()
+        request = FlushVMs(target=f"vm[0-{MANY - 1}]", id="r1")
+        first = flush_vms(one.leader, "red", request, one.call("r1"))
+        async with killed_in(monkeypatch, one, first, after), term(stream=one.stream) as following:
+            following.alive(*HOSTS)
+            following.hosts_obey()
+            flushed = await flush_vms(following.leader, "red", request, following.call("r1"))
+            assert (flushed.count, flushed.failures) == (MANY, ())
+            assert following.leader.model.launches["red"] == {}

@@ -37,13 +37,6 @@ async def with_stranded(one: Term, recovery: Literal["none", "relaunch"]) -> Non
     one.inventory.hosts["dead"].state = "lost"
 
 
-async def until_quiet(one: Term) -> None:
-    """Wait until nothing waits to be stored, several times over."""
-    for _ in range(50):
-        await one.store.settled()
-        await asyncio.sleep(0)
-
-
 async def test_two_that_launch_the_same_vms_of_a_dead_host_launch_each_once() -> None:
     """The second comes between two slices of the first, with VMs that the first had placed."""
     async with term() as one:
@@ -53,7 +46,7 @@ async def test_two_that_launch_the_same_vms_of_a_dead_host_launch_each_once() ->
             work = starting.start_vms(one.leader, "red", StartVMs(target=target), one.call())
             starts.append(asyncio.ensure_future(work))
             await asyncio.sleep(0)
-        await until_quiet(one)
+        await one.until_quiet()
         for start in starts:
             start.cancel()
         times = Counter(record.name for record in one.wanted())
@@ -69,7 +62,7 @@ async def test_what_was_killed_meanwhile_is_not_launched_again(monkeypatch: pyte
         await asyncio.sleep(0)
         killed = await vms.kill_vms(one.leader, "red", KillVMs(target="vm[850-899]"), one.call())
         assert killed.count == 50
-        await until_quiet(one)
+        await one.until_quiet()
         relaunching.cancel()
         times = Counter(record.name for record in one.wanted())
         assert times == Counter(f"vm{number}" for number in range(850))
@@ -90,7 +83,7 @@ async def test_a_host_that_has_buried_a_vm_does_not_bury_the_next_of_its_name() 
         gone = one.report("mm1", 1, status(old, "QUIT", gone=True))
         run = asyncio.ensure_future(carrying_out.run_plan(one.leader, plan, lambda *_: None))
         asyncio.get_running_loop().call_soon(one.hear, gone)
-        await until_quiet(one)
+        await one.until_quiet()
         run.cancel()
         (launched,) = one.leader.model.launches["red"].values()
         assert launched.instance != "old"

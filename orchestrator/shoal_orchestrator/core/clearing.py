@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from shoal.messages.desired import LaunchRecord, TapRecord
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.model import Model
+from shoal_orchestrator.core.records import NamespaceRecord
 
 
 def incarnation_of(model: Model, record: LaunchRecord | TapRecord) -> str:
@@ -36,11 +37,15 @@ def removed(model: Model, record: TapRecord) -> TapRecord:
     )
 
 
+def being_cleared(record: NamespaceRecord) -> NamespaceRecord:
+    """The record of a namespace from the beginning of its clearing on."""
+    return replace(record, clearing=True, queueing=False)
+
+
 def empty_namespace(model: Model, name: str) -> Changes:
     """End its VMs, remove its taps, drop queue, plans and configurations, and mark it as being cleared."""
     changes = Changes()
-    record = model.namespaces[name]
-    changes.put(replace(record, clearing=True, queueing=False))
+    changes.put(being_cleared(model.namespaces[name]))
     changes.put(*(gone(model, vm) for vm in model.launches[name].values()))
     changes.put(*(removed(model, tap) for tap in model.taps[name].values() if not tap.removed))
     changes.delete(*model.everything_of(name))

@@ -83,6 +83,8 @@ async def resume_plan(leader: Leader, plan: PlanRecord) -> None:
             "has the store gone backwards? `shoal doctor` tells",
             names=(plan.namespace,),
         )
+    if leader.model.namespaces[plan.namespace].clearing:
+        return  # who clears it takes the plan away
     consumed = Changes()
     consumed.put(*(replace(each, plan=plan.plan) for each in entries_of(leader, plan) if not each.plan))
     stored = leader.store.submit(consumed)
@@ -125,12 +127,13 @@ async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, i
                 plan = replace(plan, reached=at.reached, published=at.published)
                 changes = Changes()
                 changes.put(*records, plan)
-                storing.create_task(leader.commit(changes), name="launches")
+                storing.create_task(_publish(leader, plan, changes), name="launches")
                 # The model has taken it in by then; the store works on it while the next slice is made.
                 await asyncio.sleep(0)
     except ExceptionGroup as failed:
         # The store is lost to all of them alike; a caller is told of one error, not of a group.
         raise failed.exceptions[0] from failed
+    _check_wanted(leader, plan)
     # From here on nothing is launched by it, however many batches it takes to forget what it was.
     plan = replace(plan, entries=())
     changes = Changes()
@@ -147,6 +150,19 @@ async def _run_plan(leader: Leader, plan: PlanRecord, progress: Callable[[int, i
 
     await leader.inventory.carried_out(ours, done)
     return await _close(leader, plan, ours)
+
+
+async def _publish(leader: Leader, plan: PlanRecord, changes: Changes) -> None:
+    # In one step: between a look and the commit somebody could take the plan away.
+    _check_wanted(leader, plan)
+    await leader.commit(changes)
+
+
+def _check_wanted(leader: Leader, plan: PlanRecord) -> None:
+    """Raise NotFound or Refused when a plan was taken away meanwhile: nothing of it may be launched any more."""
+    leader.namespace(plan.namespace)
+    if plan.plan not in leader.model.plans[plan.namespace]:
+        raise Refused(f"plan {plan.plan} of namespace {plan.namespace} was given up while it was carried out")
 
 
 def _launched(leader: Leader, records: Sequence[LaunchRecord]) -> Launched:
@@ -193,7 +209,8 @@ async def _close(leader: Leader, plan: PlanRecord, records: Sequence[LaunchRecor
             namespace=plan.namespace, name=plan.plan, launched=launched.count, failures=len(launched.failures)
         )
     )
-    if plan.namespace in leader.model.namespaces and not leader.model.namespaces[plan.namespace].clearing:
+    record = leader.model.namespaces.get(plan.namespace)
+    if record is not None and not record.clearing and plan.plan in leader.model.plans[plan.namespace]:
         await leader.commit(changes)
     LOG.info(
         "plan-completed",

@@ -6,7 +6,7 @@ import structlog
 
 from shoal.core.names import check_namespace
 from shoal.core.ranges import fold
-from shoal.errors import NotFound
+from shoal.errors import NotFound, Refused
 from shoal.messages.events import NamespaceCreated, NamespaceRemoved
 from shoal.messages.namespaces import (
     ClearNamespace,
@@ -18,7 +18,7 @@ from shoal.messages.namespaces import (
     Namespaces,
 )
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.clearing import bury_namespace, empty_namespace, remains
+from shoal_orchestrator.core.clearing import being_cleared, bury_namespace, empty_namespace, remains
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, NamespaceRecord
 from shoal_orchestrator.core.vlans import describe_range
 from shoal_orchestrator.handlers.collecting import end, held
@@ -74,6 +74,8 @@ async def clear_namespace(leader: Leader, _: str, request: ClearNamespace, call:
     changes = Changes()
     # Others may have been cleared while their captures were put into the store.
     names = [name for name in names if name in model.namespaces]
+    # What is to be cleared is known from the first batch on, so that the next leader goes on with all of it.
+    changes.put(*(being_cleared(model.namespaces[name]) for name in names))
     for name in names:
         changes_of = empty_namespace(model, name)
         changes.writes.update(changes_of.writes)
@@ -106,9 +108,14 @@ async def finish_clearing(leader: Leader, name: str, call: Call) -> list[str]:
     def done() -> bool:
         left = remains(leader.model, name)
         call.progress(total - left, total, f"clearing {name}")
-        return left == 0 or name not in leader.model.namespaces or bool(waits_for_lost())
+        return left == 0 or not _is_cleared(leader, name) or bool(waits_for_lost())
 
     await leader.inventory.wait_for(done)
+    if name in leader.model.namespaces and not _is_cleared(leader, name):
+        raise Refused(
+            f"clearing namespace {name} was given up by a repair: clear it again if it is to go",
+            names=(name,),
+        )
     lost = waits_for_lost()
     if lost:
         leader.spawn(_finish_later(leader, name), f"clear {name}")
@@ -118,8 +125,13 @@ async def finish_clearing(leader: Leader, name: str, call: Call) -> list[str]:
     return []
 
 
+def _is_cleared(leader: Leader, name: str) -> bool:
+    record = leader.model.namespaces.get(name)
+    return record is not None and record.clearing
+
+
 async def _finish_later(leader: Leader, name: str) -> None:
-    await leader.inventory.wait_for(lambda: remains(leader.model, name) == 0)
+    await leader.inventory.wait_for(lambda: remains(leader.model, name) == 0 or not _is_cleared(leader, name))
     await _forget(leader, name)
 
 
@@ -127,12 +139,15 @@ async def resume_clearing(leader: Leader, name: str) -> None:
     """Go on with a namespace that a predecessor began to clear."""
     found, _ = await held(leader, [name])
     await end(leader, found, lambda *_: None)
+    if _is_cleared(leader, name):
+        # Its batches may not all have been stored.
+        await leader.commit(empty_namespace(leader.model, name))
     await _finish_later(leader, name)
 
 
 async def _forget(leader: Leader, name: str) -> None:
-    if name not in leader.model.namespaces:
-        return
+    if not _is_cleared(leader, name):
+        return  # it is gone already, or a repair has given it up
     changes = bury_namespace(leader.model, name)
     changes.tell(NamespaceRemoved(namespace=name, name=name))
     if name == DEFAULT_NAMESPACE:

@@ -52,21 +52,26 @@ async def add_net(leader: Leader, namespace: str, request: AddNet, call: Call) -
     if len(found) > 1 and any(net.mac for net in nets):
         raise InvalidRequest("cannot give several VMs an interface with the same MAC address: leave it out")
     await call.once("`vm info` shows the interfaces")
+    record = leader.namespace(namespace)
     vlans = allocate(vlans_of(leader.model), namespace, nets)
     for net in nets:
         check_shared(leader.model, vlans, record, net.bridge, net.vlan)
     changes = Changes()
     changes.put(*vlan_records(leader.model, vlans))
-    if changes:
-        await call.commit(changes)
-    # Others may have changed the VMs while that was stored: a revision that is built on old ones would undo it.
+    # Others may have changed the VMs while that it was begun was stored: a revision built on old ones would undo it.
     found, failures = targets(leader, namespace, request.target)
     wanted = []
     for vm in found:
         ports = ports_of(record, vlans, nets, vm.instance, leader.ids, first=len(vm.ports))
         wanted.append(PortChange(vm, extended(vm, nets, ports)))
     return await carry_out_or_take_back(
-        leader, call, wanted, failures, "plug in the new interfaces", then=partial(_attach, leader)
+        leader,
+        call,
+        wanted,
+        failures,
+        "plug in the new interfaces",
+        changes=changes,
+        then=partial(_attach, leader),
     )
 
 

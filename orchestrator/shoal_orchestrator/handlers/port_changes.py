@@ -37,12 +37,13 @@ async def carry_out_or_take_back(
     *,
     notes: tuple[str, ...] = (),
     record: bool = True,
+    changes: Changes | None = None,
     then: Callable[[PortChange], Awaitable[str]] | None = None,
 ) -> Changed:
     """Commit the changes, wait for the hosts, and take back what a host's kernel refuses.
 
     `doing` completes "cannot … of vm NAME on HOST". Raises what failed if it is one thing, and nothing went well.
-    Without `record` the reply is not the request's outcome yet. `then` is what is left to do once a host has
+    `changes` are stored together with the VMs'. Without `record` the reply is not the request's outcome yet. `then` is what is left to do once a host has
     followed; it answers what went wrong, or nothing.
     """
     good: list[LaunchRecord] = []
@@ -52,8 +53,8 @@ async def carry_out_or_take_back(
             good.append(change.before)
         else:
             changed.append(change)
-    await _store(leader, call, [change.after for change in changed], doing)
-    undone: list[LaunchRecord] = []
+    await _store(leader, call, [change.after for change in changed], doing, changes)
+    undone: list[PortChange] = []
     for before, after in changed:
         trouble = refusal(leader, after)
         failure = outcome(leader, after, None)
@@ -64,13 +65,17 @@ async def carry_out_or_take_back(
                 f"cannot {doing} of vm {after.name} on {after.host}: {trouble}", names=(after.name,)
             )
             failures.append(codec.failure_of(refused))
-            back = taken_back(leader.model.launches[after.namespace].get(after.name), after, before)
-            undone += [back] if back is not None else []
+            undone.append(PortChange(before, after))
         elif failure is not None:
             failures.append(failure)
         else:
             good.append(after)
-    await _store(leader, call, undone, doing)
+    # Only now: others may have changed these VMs while the rest was done.
+    back = [
+        taken_back(leader.model.launches[after.namespace].get(after.name), after, before)
+        for before, after in undone
+    ]
+    await _store(leader, call, [record for record in back if record is not None], doing)
     distinct = alike_once(failures)
     if len(distinct) == 1 and not good:
         raise codec.error_of(distinct[0])
@@ -86,10 +91,12 @@ def refusal(leader: Leader, record: LaunchRecord) -> str:
     return status.trouble if status is not None and status.revision >= record.revision else ""
 
 
-async def _store(leader: Leader, call: Call, records: list[LaunchRecord], doing: str) -> None:
+async def _store(
+    leader: Leader, call: Call, records: list[LaunchRecord], doing: str, changes: Changes | None = None
+) -> None:
     if not records:
         return
-    changes = Changes()
+    changes = changes or Changes()
     changes.put(*records)
     await call.commit(changes)
     total = len(records)

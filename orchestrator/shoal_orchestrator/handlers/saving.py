@@ -284,14 +284,14 @@ async def end_save(
         completed=0 if reason else record.save.total,
     )
     changes = Changes()
-    changes.put(replace(record, save=save))
     found = [leader.model.launches[namespace].get(name) for name in expand(save.resume)]
     resumed = [
         replace(vm, revision=vm.revision + 1, power="running")
         for vm in found
         if vm is not None and vm.power == "paused" and (paused is None or vm.instance in paused)
     ]
-    changes.put(*resumed)
+    # That it has ended comes last: of several batches the next leader does the rest.
+    changes.put(*resumed, replace(record, save=save))
     await leader.commit(changes)
     return resumed
 

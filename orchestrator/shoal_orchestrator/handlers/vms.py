@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shoal.codec import error_of
 from shoal.core.ranges import expand, fold
-from shoal.errors import InvalidRequest
+from shoal.errors import InvalidRequest, NotFound
 from shoal.messages.base import Done, Failure
 from shoal.messages.desired import LaunchRecord, Power, State
 from shoal.messages.vms import (
@@ -203,6 +203,11 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
     everyone = request.target in ("", ALL)
     found, failures = targets(leader, namespace, request.target or ALL)
     flushed: list[LaunchRecord] = []
+    before: list[str] = []
+    if call.repeat:
+        # What is not there any more was flushed by a predecessor.
+        before = [name for failure in failures if failure.kind == NotFound.kind for name in failure.names]
+        failures = [failure for failure in failures if failure.kind != NotFound.kind]
     for record in found:
         state = view_of(leader, record).state
         if state in ("QUIT", "ERROR"):
@@ -213,7 +218,8 @@ async def flush_vms(leader: Leader, namespace: str, request: FlushVMs, call: Cal
     changes.put(*(gone(leader.model, record) for record in flushed))
     if failures and not flushed and len(failures) == 1:
         raise error_of(failures[0])
-    reply = Changed(vms=fold(r.name for r in flushed), count=len(flushed), failures=in_brief(failures))
+    done = [*before, *(record.name for record in flushed)]
+    reply = Changed(vms=fold(done), count=len(done), failures=in_brief(failures))
     await call.commit(changes, reply)
     return reply
 
