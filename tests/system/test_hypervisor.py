@@ -109,6 +109,28 @@ def test_adoption_after_kill(worker: Worker, image: GuestImage) -> None:
     assert worker.guest(running.instance).reason == reason
 
 
+def test_a_guest_that_cannot_be_noted_keeps_its_folder(worker: Worker, image: GuestImage) -> None:
+    """A worker that ended before it noted a guest leaves it its files, and notes it as soon as that is possible."""
+    wanted = spec(image, "vm1")
+    assert worker.ask("create", spec=wanted).error == ""
+    worker.kill()
+    note = worker.state / "guests" / wanted.instance / "guest.json"
+    note.unlink()
+    before = {path.name for path in note.parent.iterdir()}
+    # as on a full disk, on which the driver could not start either
+    blocked = note.with_name(".guest.json")
+    blocked.mkdir()
+
+    (guest,) = worker.start().survey.guests
+
+    assert (guest.instance, guest.state) == (wanted.instance, "paused")
+    assert before <= {path.name for path in note.parent.iterdir()}
+    assert not note.exists()
+    blocked.rmdir()
+    worker.ask("survey")
+    assert note.exists()
+
+
 def test_worker_killed_while_it_saves(worker: Worker, image: GuestImage) -> None:
     """A guest whose saving was broken off by -9 is paused and otherwise well: it goes on, and can be saved again."""
     wanted = spec(image, "vm1")

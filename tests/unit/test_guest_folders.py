@@ -67,9 +67,18 @@ def test_notes_survive(state: Path) -> None:
     (state / "guests/torn").mkdir()
     (state / "guests/torn/guest.json").write_text("{")
     assert GuestFolders(state).read_all() == [ended]
-    folders.remove_unnoted()
+    folders.remove_unnoted(keep=())
     assert not (state / "guests/half").exists()
     assert (state / "guests/torn").exists(), "what has a note may be a guest's"
+
+
+def test_the_folder_of_a_guest_stays_without_a_note(state: Path) -> None:
+    """What a guest runs on is no leftover because it could not be noted; what nobody knows is one."""
+    folders = GuestFolders(state)
+    folder = folders.make(A)
+    folders.make(msgspec.structs.replace(A, name="vm2", instance="b2"))
+    folders.remove_unnoted(keep={A.instance})
+    assert list((state / "guests").iterdir()) == [folder]
 
 
 def test_adoption_makes_what_is_missing(state: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
@@ -92,10 +93,13 @@ class GuestFolders:
                 notes.append(msgspec.json.decode(path.read_bytes(), type=Note))
         return notes
 
-    def remove_unnoted(self) -> None:
-        """Remove folders that have no note: what interrupted creations left. Not while guests are being created."""
+    def remove_unnoted(self, keep: Container[str]) -> None:
+        """Remove folders that have no note: what interrupted creations left. Not while guests are being created.
+
+        The folders of instances in `keep` stay: theirs are guests that could not be noted yet.
+        """
         for folder in list(self._guests.iterdir()) if self._guests.is_dir() else ():
-            if not (folder / _NOTE).exists():
+            if folder.name not in keep and not (folder / _NOTE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self, note: Note) -> None:

@@ -91,11 +91,12 @@ class LibvirtHypervisor:
         version, notes = await self._pool.call("opening the hypervisor", self._open, _OPEN_S)
         for note in notes:
             self._ledger.add(note)
-        await self.survey()
+        survey = await self.survey()
         while self._ledger.undecided():
             await asyncio.sleep(_SETTLE_S)
-            await self.survey()
-        await self._pool.call("removing leftovers", self._folders.remove_unnoted, _CALL_S)
+            survey = await self.survey()
+        known = {guest.instance for guest in survey.guests}
+        await self._pool.call("removing leftovers", partial(self._folders.remove_unnoted, known), _CALL_S)
         return Facts(accelerator=self._accelerator.kind, version=version, warnings=self._accelerator.warnings)
 
     async def survey(self) -> Survey:
