@@ -34,6 +34,19 @@ class SmallDisk:
                 file.write(bytes(min(more, MIB)))
 
     @contextlib.contextmanager
+    def full_of_files(self, left: int = 0) -> Iterator[None]:
+        """For a while only `left` more files, folders or links can be made, however much space there is."""
+        used = os.statvfs(self.path)
+        self._remount(f"nr_inodes={used.f_files - used.f_ffree + left}")
+        try:
+            yield
+        finally:
+            self._remount(f"nr_inodes={used.f_files}")
+
+    def _remount(self, option: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{option}", self.path], check=True)
+
+    @contextlib.contextmanager
     def filled(self, left: int = 0) -> Iterator[None]:
         """Full for a while; what is filled meanwhile is given back as well."""
         try:

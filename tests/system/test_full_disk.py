@@ -90,6 +90,22 @@ def test_an_overlay_that_ends_half_way_is_removed(
     assert cramped.ask("create", spec=wanted).error == ""
 
 
+@pytest.mark.parametrize("left", range(5))
+def test_a_disk_full_of_files_takes_no_guest(
+    cramped: Worker, disk: SmallDisk, image: GuestImage, left: int
+) -> None:
+    """Where no more files can be made a guest is refused for the full disk, again and again, and nothing is left."""
+    wanted = spec(image, "vm1")
+    before = disk.files()
+    with disk.full_of_files(left):
+        for _ in "twice":
+            answer = cramped.ask("create", spec=wanted)
+            assert answer.error.startswith("cannot create guest red/vm1: the disk of host mm1 is full: ")
+            assert "No space left on device" in answer.error
+            untouched(cramped, disk, before)
+    assert cramped.ask("create", spec=wanted).error == ""
+
+
 def test_a_saved_state_needs_room_for_its_copy(
     cramped: Worker, disk: SmallDisk, image: GuestImage, tmp_path: Path
 ) -> None:

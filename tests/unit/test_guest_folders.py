@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_no_second_folder(state: Path) -> None:
     with pytest.raises(HypervisorError, match="red/vm1 is there already"):
         folders.make(A)
     assert (state / "guests/a1/disk0.qcow2").read_text() == "precious"
+
+
+@pytest.mark.parametrize("step", ["symlink_to", "replace", "write_bytes"])
+def test_a_folder_that_cannot_be_completed_goes(
+    state: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """When the disk is full before link and draft are there, nothing is left, and it can be made again."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folders = GuestFolders(state)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, step, full)
+        with pytest.raises(OSError, match="No space left"):
+            folders.make(A)
+    assert files(state) == {"guests", "by-name"}
+    folders.make(A)
 
 
 def test_link_leads_to_the_newest(state: Path) -> None:

@@ -52,7 +52,7 @@ class GuestFolders:
     def make(self, note: Note) -> Path:
         """Make the folder, a draft of the note and the link by name; `settle` makes the draft the note.
 
-        Raises HypervisorError when the guest has a folder already.
+        Raises HypervisorError when the guest has a folder already. When it fails, nothing of it is left.
         """
         folder = self.path(note.instance)
         link = self._link(note)
@@ -63,8 +63,12 @@ class GuestFolders:
             raise HypervisorError(
                 f"guest {note.namespace}/{note.name} is there already (instance {note.instance}): destroy it first"
             ) from None
-        self._lead(link, folder)
-        self._draft(note)
+        try:
+            self._lead(link, folder)
+            self._draft(note)
+        except BaseException:
+            self.remove(note)
+            raise
         return folder
 
     def settle(self, note: Note) -> None:
@@ -108,7 +112,9 @@ class GuestFolders:
         with contextlib.suppress(OSError):
             if link.readlink().name == note.instance:
                 link.unlink()
-                link.parent.rmdir()  # fails, rightly, while other guests are in it
+        with contextlib.suppress(OSError):
+            _unfinished(link, note.instance).unlink(missing_ok=True)
+            link.parent.rmdir()  # fails, rightly, while other guests are in it
         shutil.rmtree(self.path(note.instance), ignore_errors=True)
 
     def _draft(self, note: Note) -> None:
@@ -116,7 +122,7 @@ class GuestFolders:
 
     def _lead(self, link: Path, folder: Path) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
-        draft = link.with_name(f".{folder.name}")
+        draft = _unfinished(link, folder.name)
         draft.unlink(missing_ok=True)
         draft.symlink_to(os.path.relpath(folder, link.parent))
         draft.replace(link)
@@ -126,3 +132,8 @@ class GuestFolders:
             if not _SAFE.fullmatch(name):
                 raise HypervisorError(f"cannot keep files for guest {name!r}: not a plain name")
         return self._names / note.namespace / note.name
+
+
+def _unfinished(link: Path, instance: str) -> Path:
+    """Where a link is until it leads to the instance."""
+    return link.with_name(f".{instance}")

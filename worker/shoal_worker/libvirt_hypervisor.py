@@ -13,7 +13,7 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -278,26 +278,23 @@ class LibvirtHypervisor:
             revision=spec.revision,
             uuid=spec.uuid.lower(),
         )
-        folder = self._folders.make(note)
+        with self._telling(purpose):
+            folder = self._folders.make(note)
+            try:
+                pid = self._start(spec, folder, purpose)
+                self._folders.settle(note)
+            except BaseException:
+                self._folders.remove(note)
+                raise
+        return note, pid
+
+    @contextlib.contextmanager
+    def _telling(self, purpose: str) -> Iterator[None]:
+        """Have what fails say what it was for and on which host, and that the disk is full where that is why."""
         try:
-            kind, state = self._accelerator.kind, spec.config.state
-            around = Surroundings(
-                accelerator=kind,
-                emulator=str(self._emulator),
-                folder=str(folder),
-                disks=self._disks(spec, folder),
-                drive=bool(state) and restoring.read_machine(spec, kind).cdrom,
-            )
-            xml = domain_xml(spec, around)
-            with self._reaper.creating() if self._reaper else contextlib.nullcontext():
-                if state:
-                    pid = self._restore(spec, folder / "image", xml, purpose)
-                else:
-                    pid = self._domains.create(xml, purpose)
-            self._folders.settle(note)
-        except BaseException as error:
-            self._folders.remove(note)
-            if isinstance(error, (OSError, HypervisorError)) and is_full(error):
+            yield
+        except (OSError, HypervisorError) as error:
+            if is_full(error):
                 reason = str(error).removeprefix(f"{purpose}: ")
                 raise HypervisorError(
                     f"{purpose}: the disk of host {self._host} is full: {reason}"
@@ -305,7 +302,22 @@ class LibvirtHypervisor:
             if isinstance(error, OSError):
                 raise HypervisorError(f"{purpose} on host {self._host}: {error}") from error
             raise
-        return note, pid
+
+    def _start(self, spec: GuestSpec, folder: Path, purpose: str) -> int:
+        """Start QEMU, paused; returns its pid."""
+        kind, state = self._accelerator.kind, spec.config.state
+        around = Surroundings(
+            accelerator=kind,
+            emulator=str(self._emulator),
+            folder=str(folder),
+            disks=self._disks(spec, folder),
+            drive=bool(state) and restoring.read_machine(spec, kind).cdrom,
+        )
+        xml = domain_xml(spec, around)
+        with self._reaper.creating() if self._reaper else contextlib.nullcontext():
+            if state:
+                return self._restore(spec, folder / "image", xml, purpose)
+            return self._domains.create(xml, purpose)
 
     def _restore(self, spec: GuestSpec, image: Path, xml: str, purpose: str) -> int:
         """Let the guest go on from a state, paused. The file that libvirt reads is gone when it has."""
