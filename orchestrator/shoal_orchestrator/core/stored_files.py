@@ -98,6 +98,16 @@ def check_free(files: dict[str, FileRecord], name: str, digest: str, *, replace:
         raise Conflict(f"cannot put a file as `{name}`: in the cluster {trouble}", names=(name,))
 
 
+def check_new(files: dict[str, FileRecord], name: str) -> None:
+    """Raise Conflict when the name is taken, whatever the content: of a disk nobody expects that it was there."""
+    if name in files:
+        raise Conflict(
+            f"`{name}` is in the cluster already: choose another name, or remove it with `file delete {name}`",
+            names=(name,),
+        )
+    check_free(files, name, "", replace=False)
+
+
 def check_replaceable(files: dict[str, FileRecord], name: str, vm: str) -> None:
     """Raise Conflict when the name is that of a file that `vm save` has not made from this VM (its namespace/name)."""
     existing = files.get(name)

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from shoal.core.files import check_file, file_of, size_text
 from shoal.core.ids import token
 from shoal.core.qcow2 import parse_size
-from shoal.errors import Conflict, InvalidRequest, Refused, ShoalError
+from shoal.errors import InvalidRequest, Refused, ShoalError
 from shoal.messages.base import Done, Said
 from shoal.messages.disks import CreateDisk, ImageRow, Images, ShowDisk, SnapshotDisk
 from shoal.messages.host_requests import Content, HostRequest, Medium
 from shoal.messages.image_requests import CopyImage, LookAtImage, MakeImage
 from shoal_orchestrator.core.changes import Changes
-from shoal_orchestrator.core.stored_files import check_free, file_named, users_of
+from shoal_orchestrator.core.stored_files import check_new, file_named, users_of
 from shoal_orchestrator.handlers.offering import offered
 from shoal_orchestrator.handlers.results import name_content
 from shoal_orchestrator.leader import Call, Leader
@@ -47,14 +47,12 @@ async def _ask_any(leader: Leader, question: HostRequest[A], call: Call) -> A:
 
 
 def _new(leader: Leader, name: str) -> str:
-    """A name that no file of the cluster has: images are not replaced by accident."""
+    """A name that no file of the cluster has: images are not replaced by accident.
+
+    It may be taken while the image is made: whoever names the image does so without `replace`.
+    """
     name = check_file(name)
-    if name in leader.model.files:
-        raise Conflict(
-            f"`{name}` is in the cluster already: choose another name, or remove it with `file delete {name}`",
-            names=(name,),
-        )
-    check_free(leader.model.files, name, "", replace=False)
+    check_new(leader.model.files, name)
     return name
 
 
@@ -73,7 +71,7 @@ async def create_disk(leader: Leader, _: str, request: CreateDisk, call: Call) -
         question = MakeImage(form=request.form, size=size, label=name)
         with leader.shelf.awaiting():
             content = await _ask_any(leader, question, call)
-            await name_content(leader, _new(leader, name), content)
+            await name_content(leader, name, content, replace=False)
     await call.commit(Changes(), Done())
     return Done()
 
@@ -90,14 +88,14 @@ async def snapshot_disk(leader: Leader, _: str, request: SnapshotDisk, call: Cal
         await offered(leader, [file_of(source)], call)
         record = file_named(leader.model.files, source)
         content = Content(digest=record.digest, size=record.size)
-        await name_content(leader, _new(leader, file_of(chosen)), content)
+        await name_content(leader, file_of(chosen), content, replace=False)
     elif chosen.startswith("/"):
         await _ask_head(leader, CopyImage(source=source, path=chosen), call)
     else:
         name = _new(leader, file_of(chosen))
         with leader.shelf.awaiting():
             content = await _ask_head(leader, CopyImage(source=source, label=name), call)
-            await name_content(leader, _new(leader, name), content)
+            await name_content(leader, name, content, replace=False)
     reply = Said(text="" if target else chosen)
     await call.commit(Changes(), reply)
     return reply

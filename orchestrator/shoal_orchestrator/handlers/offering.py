@@ -27,9 +27,10 @@ async def offered(leader: Leader, names: Iterable[str], call: Call) -> None:
         try:
             with leader.shelf.awaiting():
                 content = await leader.workers.ask(head, OfferFile(name=name), call.progress)
-                # Somebody may have put another one meanwhile: that one stays.
-                if content.digest and name not in leader.model.files:
-                    await name_content(leader, name, content)
+                if content.digest:
+                    await name_content(leader, name, content, replace=False)
                     LOG.info("file-offered", file=name, size=content.size)
         except ShoalError as error:
-            LOG.warning("file-not-offered", file=name, error=error.message)
+            # Somebody may have put another one meanwhile: that one stays, and nothing is missing.
+            if name not in leader.model.files:
+                LOG.warning("file-not-offered", file=name, error=error.message)
