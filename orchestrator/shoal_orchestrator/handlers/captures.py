@@ -29,7 +29,6 @@ from shoal.messages.captures import (
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.host_bridges import ports_on_hosts
 from shoal_orchestrator.core.model import Model
-from shoal_orchestrator.core.records import CaptureSettings
 from shoal_orchestrator.core.targets import ALL
 from shoal_orchestrator.handlers import collecting
 from shoal_orchestrator.handlers.guests import one_guest
@@ -196,7 +195,7 @@ async def set_snaplen(leader: Leader, namespace: str, request: SetSnaplen, call:
         return Said(text=str(settings.snaplen))
     if not 0 <= request.size <= _MAX_SNAPLEN:
         raise InvalidRequest(f"invalid snaplen `{request.size}`: expected 0 (all) to {_MAX_SNAPLEN} bytes")
-    return await _set(leader, namespace, replace(settings, snaplen=request.size), call)
+    return await _set(leader, namespace, call, snaplen=request.size)
 
 
 async def set_filter(leader: Leader, namespace: str, request: SetFilter, call: Call) -> Said:
@@ -210,12 +209,14 @@ async def set_filter(leader: Leader, namespace: str, request: SetFilter, call: C
         if not alive:
             raise Refused("cannot check the filter: no host of the namespace is alive")
         await leader.workers.ask(alive[0], CheckFilter(filter=expression))
-    return await _set(leader, namespace, replace(record.capture, filter=expression), call)
+    return await _set(leader, namespace, call, filter=expression)
 
 
-async def _set(leader: Leader, namespace: str, settings: CaptureSettings, call: Call) -> Said:
+async def _set(leader: Leader, namespace: str, call: Call, **changed: int | str) -> Said:
+    """Change these settings alone: others may have been set since the request came."""
+    record = leader.namespace(namespace)
     changes = Changes()
-    changes.put(replace(leader.namespace(namespace), capture=settings))
+    changes.put(replace(record, capture=replace(record.capture, **changed)))
     reply = Said(text="")
     await call.commit(changes, reply)
     return reply
