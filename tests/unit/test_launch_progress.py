@@ -42,7 +42,8 @@ async def test_count_is_told_before_anything_is_stored(monkeypatch):
     monkeypatch.setattr(launching, "launches", lambda *_: [])
     leader: Any = SimpleNamespace(
         launching={},
-        model=SimpleNamespace(chunks={("red", "p"): {}}, queues={"red": {}}),
+        model=SimpleNamespace(chunks={("red", "p"): {}}, queues={"red": {}}, plans={"red": {"p": None}}),
+        namespace=lambda _: None,
         ids=None,
         commit=stores,
     )

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from tests.unit.test_mirrors import vm
 
 from shoal.messages.vms import AddNet
-from shoal_orchestrator.core.changes import Changes, subject_of
+from shoal_orchestrator.core.changes import subject_of
 from shoal_orchestrator.core.model import Model
 from shoal_orchestrator.core.records import ClusterRecord, NamespaceRecord
 from shoal_orchestrator.handlers import nets
 
 
 async def test_a_vm_that_is_killed_meanwhile_is_not_started_again(monkeypatch: Any) -> None:
-    """A `vm kill` that comes while the new VLAN is being stored is not undone by the record with the new interface."""
+    """A `vm kill` that comes while it is written down that this was begun is not undone by the new interface's record."""
     model = Model()
     running = vm("a")
 
@@ -27,21 +27,17 @@ async def test_a_vm_that_is_killed_meanwhile_is_not_started_again(monkeypatch: A
 
     put(ClusterRecord(store="s", head="mm0"), NamespaceRecord(name="red", hosts="mm1"), running)
 
-    async def commit(changes: Changes, *_: object) -> None:
-        put(*changes.writes.values())
+    async def once(_: str) -> None:
         put(replace(running, revision=2, power="off"))
 
-    async def once(_: str) -> None:
-        return
-
-    async def carried_out(_: Any, __: Any, changes: Any, *___: object, **____: object) -> Any:
-        return list(changes)
+    async def carried_out(_: Any, __: Any, wanted: Any, *___: object, **____: object) -> Any:
+        return list(wanted)
 
     monkeypatch.setattr(nets, "carry_out_or_take_back", carried_out)
     leader: Any = SimpleNamespace(
         model=model, namespace=model.namespaces.__getitem__, ids=random.Random(1), inventory=None
     )
-    call: Any = SimpleNamespace(once=once, commit=commit)
+    call: Any = SimpleNamespace(once=once)
     found: Any = await nets.add_net(leader, "red", AddNet(target="a", networks=("LAN",)), call)
     ((before, after),) = found
     assert (before.power, before.revision) == ("off", 2)

@@ -22,6 +22,7 @@ async def test_a_slice_that_is_not_stored_ends_the_plan_with_its_error(failing: 
     """The caller gets the store's own error, which says that the request may be sent again; nothing is left running."""
     model = empty()
     model.apply(subject_of(entry(1000)), entry(1000))
+    model.apply(subject_of(PLAN), PLAN)
     for chunk in plans.chunks_of("red", PLAN.plan, [entry(1000)], [["mm1"] * 1000], {}):
         model.apply(subject_of(chunk), chunk)
     begun = 0
@@ -35,7 +36,13 @@ async def test_a_slice_that_is_not_stored_ends_the_plan_with_its_error(failing: 
         if number >= failing:
             raise StoreUnavailable("the store did not take it")
 
-    leader: Any = SimpleNamespace(model=model, commit=commit, launching={}, ids=random.Random(1))
+    leader: Any = SimpleNamespace(
+        model=model,
+        commit=commit,
+        launching={},
+        ids=random.Random(1),
+        namespace=model.namespaces.__getitem__,
+    )
     with pytest.raises(StoreUnavailable):
         await run_plan(leader, PLAN, lambda *_: None)
     await asyncio.sleep(0)
