@@ -74,8 +74,6 @@ class Store:
         self.backwards = ""
         #: why nothing is changed for a moment
         self._held = ""
-        #: those who want to know which subjects are written
-        self._watches: list[set[str]] = []
         #: subjects of records that could not be read, and are kept
         self.unreadable: list[str] = []
         self._metrics = metrics
@@ -224,16 +222,6 @@ class Store:
         finally:
             self._held = ""
 
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[set[str]]:
-        """Yield a set that gets the subject of every record that is changed meanwhile."""
-        changed: set[str] = set()
-        self._watches.append(changed)
-        try:
-            yield changed
-        finally:
-            self._watches.remove(changed)
-
     async def become(self, fence: FenceRecord, changes: Changes) -> None:
         """Store, in one batch with `changes`, that this is another store from now on; it is frozen no more then.
 
@@ -259,8 +247,6 @@ class Store:
     def _apply(self, changes: Changes) -> None:
         for subject, record in changes.writes.items():
             self.model.apply(subject, record)
-        for changed in self._watches:
-            changed.update(changes.writes)
 
     def _add(self, writes: list[Write]) -> asyncio.Future[None]:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()

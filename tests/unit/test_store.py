@@ -256,16 +256,6 @@ async def test_a_store_that_goes_backwards_while_it_is_held_stays_frozen() -> No
         assert marked(streams) == held.frozen
 
 
-async def test_what_is_changed_is_told_to_who_watches() -> None:
-    """As long as it watches, and whoever changes it."""
-    async with leading() as (held, _):
-        with held.watched() as seen:
-            held.submit(changed(NamespaceRecord(name="red")))
-            assert seen == {subjects.namespace_record("red")}
-        await held.submit(changed(NamespaceRecord(name="blue")))
-        assert seen == {subjects.namespace_record("red")}
-
-
 async def test_a_successor_purges_what_was_deleted_beside_its_term(monkeypatch: pytest.MonkeyPatch) -> None:
     """To purge many takes longer than a lease lasts: the lead is taken and renewed meanwhile."""
     async with leading() as (held, streams):

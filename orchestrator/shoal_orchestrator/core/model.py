@@ -6,6 +6,7 @@ the same records when they are decided and when they are loaded after a restart.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
@@ -86,15 +87,28 @@ class Model:
         self.changed_hosts: set[str] = set()
         #: queued VMs that no plan has consumed, by namespace
         self.queued_vms: Counter[str] = Counter()
+        self._watches: list[set[str]] = []
 
     def apply(self, subject: str, record: msgspec.Struct | None) -> None:
         """Put `record` under `subject`, or remove what is there."""
+        for changed in self._watches:
+            changed.add(subject)
         old = self.records.pop(subject, None)
         if old is not None:
             self._unindex(subject, old)
         if record is not None:
             self.records[subject] = record
             self._index(subject, record)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[set[str]]:
+        """Yield a set that gets the subject of every record that is changed meanwhile."""
+        changed: set[str] = set()
+        self._watches.append(changed)
+        try:
+            yield changed
+        finally:
+            self._watches.remove(changed)
 
     def take_touched(self) -> set[int]:
         """The VNIs whose ports changed since the last call."""

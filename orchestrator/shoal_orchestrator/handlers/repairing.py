@@ -69,7 +69,7 @@ class _Found(NamedTuple):
 
 async def _work_out(leader: Leader, without: list[str], call: Call, *, to_store: bool) -> _Found:
     """Ask all hosts but those, and have it worked out. Refused when some do not answer."""
-    with leader.store.watched() as changed:
+    with leader.model.watched() as changed:
         holdings = await _ask_all(leader, without, call)
     holdings = unchanged(holdings, changed)
     fence = leader.store.fence
