@@ -15,7 +15,7 @@ from shoal.bus.blobs import CHUNK_BYTES, NatsBlobs
 from shoal.bus.connection import connect
 from shoal.bus.protocol import Unfinished
 from shoal.core.vmconfig import VMConfig
-from shoal.errors import Conflict, Damaged, NotFound, StoreUnavailable
+from shoal.errors import Conflict, Damaged, NotFound, StoreUnavailable, TimedOut
 from shoal.messages.schedule import SetQueueing
 from shoal.testing import cluster, nats_server
 from shoal.testing.cluster import environment
@@ -90,6 +90,38 @@ async def test_what_changes_while_it_is_sent_is_refused(nats_url):
             await blobs.put(digest_of(b"one"), parts_of(b"two"), label="x")
         assert await blobs.unfinished() == []
         assert await blobs.digests() == []
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_description_without_an_answer_costs_no_parts(nats_url, monkeypatch, stored):
+    """It may have been stored: what is there decides, and nothing that is there is ever without its parts."""
+    async with await connect(nats_url, name="t") as bus:
+        blobs = NatsBlobs(bus)
+        await blobs.ensure(replicas=1)
+        content = bytes(range(256)) * 2000
+        digest = digest_of(content)
+        request = bus.request
+
+        async def doubtful(subject, body, **options):
+            described = subject == subjects.stored_object(digest)
+            if stored or not described:
+                answer = await request(subject, body, **options)
+            if described:
+                raise TimedOut("no answer")
+            return answer
+
+        monkeypatch.setattr(bus, "request", doubtful)
+        if stored:
+            assert await blobs.put(digest, parts_of(content), label="x") == len(content)
+            assert await read_all(blobs, digest) == content
+            assert await blobs.unfinished() == []
+        else:
+            with pytest.raises(StoreUnavailable, match="no answer"):
+                await blobs.put(digest, parts_of(content), label="x")
+            assert await blobs.find(digest) is None
+            assert (
+                len(await blobs.unfinished()) == 1
+            )  # the leader sweeps them away when nothing comes of them
 
 
 async def test_cancelled_sending_leaves_nothing(nats_url):

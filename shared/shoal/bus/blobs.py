@@ -54,6 +54,10 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = False
 
 
+class _Doubtful(StoreUnavailable):
+    """Nobody knows whether something was stored."""
+
+
 class NatsBlobs:
     """`shoal.bus.protocol.BlobStore` on JetStream."""
 
@@ -116,27 +120,39 @@ class NatsBlobs:
                 raise Conflict(
                     f"cannot put `{label}`: it changed while it was sent; put it again", names=(label,)
                 )
-            body = {
-                "name": digest,
-                "description": label,
-                "bucket": subjects.FILE_BUCKET,
-                "nuid": upload,
-                "size": size,
-                "chunks": count,
-                "digest": _DIGEST + base64.urlsafe_b64encode(bytes.fromhex(digest)).decode(),
-                "mtime": datetime.now(UTC).isoformat(),
-                "options": {"max_chunk_size": CHUNK_BYTES},
-            }
-            await self._store(
-                subjects.stored_object(digest), json.dumps(body).encode(), {"Nats-Rollup": "sub"}
-            )
         except BaseException:
             with contextlib.suppress(StoreUnavailable, asyncio.CancelledError):
                 await asyncio.shield(self.abandon(upload))
             raise
+        await self._describe(digest, upload, label=label, size=size, chunks=count)
         if before is not None and before.nuid:
             await self.abandon(before.nuid)
         return size
+
+    async def _describe(self, digest: str, upload: str, *, label: str, size: int, chunks: int) -> None:
+        """Store the description. Where nobody knows whether it was, what is there decides, and the parts stay."""
+        body = {
+            "name": digest,
+            "description": label,
+            "bucket": subjects.FILE_BUCKET,
+            "nuid": upload,
+            "size": size,
+            "chunks": chunks,
+            "digest": _DIGEST + base64.urlsafe_b64encode(bytes.fromhex(digest)).decode(),
+            "mtime": datetime.now(UTC).isoformat(),
+            "options": {"max_chunk_size": CHUNK_BYTES},
+        }
+        subject = subjects.stored_object(digest)
+        try:
+            await self._store(subject, json.dumps(body).encode(), {"Nats-Rollup": "sub"})
+        except _Doubtful:
+            stored = await self._object(digest)
+            if stored is None or stored.nuid != upload:
+                raise
+        except StoreUnavailable:
+            with contextlib.suppress(StoreUnavailable):
+                await self.abandon(upload)
+            raise
 
     async def _send(self, subject: str, parts: AsyncIterable[bytes]) -> tuple[int, int, str]:
         """Send all parts in order; returns how many bytes and chunks there were, and their digest."""
@@ -175,7 +191,7 @@ class NatsBlobs:
         try:
             answer = await self._bus.request(subject, body, timeout_s=_WRITE_TIMEOUT_S, headers=headers)
         except (TimedOut, Unavailable) as error:
-            raise StoreUnavailable(f"the file store did not take a part: {error}") from error
+            raise _Doubtful(f"the file store did not take a part: {error}") from error
         said: dict[str, Any] = json.loads(answer.body or b"{}")
         refusal = said.get("error")
         if not refusal:
