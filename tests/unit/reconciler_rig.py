@@ -105,11 +105,13 @@ class Network(SimulatedNetwork):
 
 
 class Journal(MemoryJournal):
-    """May be told that the disk is full."""
+    """May be told that the disk is full, or slow."""
 
     full = ""
+    takes_s = 0.0
 
     async def flush(self) -> None:
+        await asyncio.sleep(self.takes_s)
         if self.full:
             raise JournalError(self.full)
 

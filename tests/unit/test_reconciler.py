@@ -121,6 +121,15 @@ async def test_fault_of_the_adapter_is_survived(rig: Rig) -> None:
         assert (rig.hypervisor.created, rig.guests()) == (3, {"a": "paused", "b": "paused"})
 
 
+async def test_a_retry_that_is_due_during_a_round_is_not_left_until_the_next_look(rig: Rig) -> None:
+    """The round has looked at what is to be done, and takes longer than the VM has to wait."""
+    rig.hypervisor.raises["a"] = RuntimeError("bug")
+    rig.want("a")
+    rig.journal.takes_s = 0.05
+    async with rig.running(), asyncio.timeout(10):
+        await rig.bus.until_states(a="BUILDING")
+
+
 async def test_refused_link_is_the_error_of_those_who_need_it(rig: Rig) -> None:
     """A foreign interface of a tap's name is left alone; its VM is in ERROR with the owner, others are made."""
     rig.kernel.foreign[guest_tap("i-a", 0)] = "dummy device"

@@ -141,18 +141,18 @@ class Reconciler:
                     self._log.exception("round-failed")
                     self.degraded = "a round of the reconciler failed: see the worker's log"
                 self._looked.set()
-                await self._pause()
+                await self._pause(begun)
 
-    async def _pause(self) -> None:
-        """Wait until something changes, is to be tried again, or for the next relist."""
+    async def _pause(self, begun: float) -> None:
+        """Wait until something changes, is to be tried again, or for the next relist. The last round began at `begun`."""
         now = asyncio.get_running_loop().time()
         until = now + (
             self._limits.retry_s if self.degraded else self._limits.relist_s * self._rng.uniform(0.8, 1.2)
         )
         if self._links.seeking():
             until = min(until, now + _SEEKING_S)
-        # what is due already was not taken up for a reason, and waits for that to change
-        until = min([until, *(delay.until for delay in self._tasks.delays.values() if delay.until > now)])
+        # what was due by then was not taken up for a reason, and waits for that to change
+        until = min([until, *(delay.until for delay in self._tasks.delays.values() if delay.until > begun)])
         try:
             async with asyncio.timeout(until - now):
                 await self._woken.wait()
