@@ -10,6 +10,7 @@ from tests.unit.reconciler_rig import DEADLINE_S, Rig, soon
 from shoal.core.ifnames import guest_tap
 from shoal.messages.desired import VMStatus
 from shoal_worker.hypervisor import HypervisorBusy
+from shoal_worker.reconciler import _GATHER_S
 from shoal_worker.reporter import _same
 
 
@@ -125,7 +126,9 @@ async def test_a_retry_that_is_due_during_a_round_is_not_left_until_the_next_loo
     """The round has looked at what is to be done, and takes longer than the VM has to wait."""
     rig.hypervisor.raises["a"] = RuntimeError("bug")
     rig.want("a")
-    rig.journal.takes_s = 0.05
+    rig.journal.takes_s = 0.1
+    # due after the second round has looked, and before it has ended
+    rig.reconciler._tasks._retry_s = 0.15 + _GATHER_S  # noqa: SLF001
     async with rig.running(), asyncio.timeout(10):
         await rig.bus.until_states(a="BUILDING")
 
