@@ -128,9 +128,9 @@ async def test_a_retry_that_is_due_during_a_round_is_not_left_until_the_next_loo
     rig.want("a")
     rig.journal.takes_s = 0.1
     # due after the second round has looked, and before it has ended
-    rig.reconciler._tasks._retry_s = 0.15 + _GATHER_S  # noqa: SLF001
+    rig.reconciler._tasks._retry_s = 0.15 + _GATHER_S
     async with rig.running(), asyncio.timeout(10):
-        await rig.bus.until_states(a="BUILDING")
+        await rig.bus.until(lambda: "a" in rig.bus.vms and rig.bus.vms["a"].revision == 1)
 
 
 async def test_refused_link_is_the_error_of_those_who_need_it(rig: Rig) -> None:
