@@ -9,7 +9,9 @@ from tests.unit.reconciler_rig import DEADLINE_S, Rig, soon
 
 from shoal.core.ifnames import guest_tap
 from shoal.messages.desired import VMStatus
-from shoal_worker.hypervisor import HypervisorBusy
+from shoal_worker.core.actions import Outcome
+from shoal_worker.hypervisor import Guest, HypervisorBusy
+from shoal_worker.journal import Entry
 from shoal_worker.reconciler import _GATHER_S
 from shoal_worker.reporter import _same
 
@@ -217,6 +219,20 @@ async def test_unchanged_statuses_are_said_once(rig: Rig) -> None:
         await rig.bus.until_states(b="BUILDING")
         assert [[vm.name for vm in report.vms] for report in rig.bus.reports[sent:]] == [["b"]]
         assert [report.number for report in rig.bus.reports] == list(range(1, sent + 2))
+
+
+async def test_late_guests_of_one_vm_are_ended(rig: Rig) -> None:
+    """Two instances of a VM that came to be after they were gone are ended, and the worker goes on."""
+    for instance in ("i1", "i2"):
+        gone = Outcome(namespace="foo", name="a", instance=instance, revision=2, state="QUIT", gone=True)
+        rig.journal.put(Entry(vm=gone))
+        rig.hypervisor.kept.guests[instance] = Guest(
+            namespace="foo", name="a", instance=instance, revision=1, state="paused", pid=5
+        )
+    async with rig.running():
+        await soon(lambda: not rig.hypervisor.kept.guests)
+        rig.want("b")
+        await rig.bus.until_states(b="BUILDING")
 
 
 async def test_drain_ends_what_runs_and_begins_nothing(rig: Rig) -> None:

@@ -177,6 +177,17 @@ def test_a_guest_that_comes_to_be_after_it_was_gone_is_ended() -> None:
     assert diff([], {}, {"i1": buried}) == ()
 
 
+def test_late_guests_of_one_vm_are_one_work() -> None:
+    """Work on a VM is one task: the guests of several of its instances are ended one after the other."""
+    guests = {name: guest(instance=name) for name in ("i1", "i2", "i3")}
+    guests["other"] = guest(instance="other", name="b")
+    buried = {name: outcome("QUIT", 2, name, gone=True) for name in ("i1", "i2")}
+    buried["other"] = outcome("QUIT", 2, "other", name="b", gone=True)
+    first, second = diff([], guests, buried)
+    assert (first.key, first.actions) == (("foo", "a"), (Destroy("i1"), Destroy("i2")))
+    assert (second.key, second.actions) == (("foo", "b"), (Destroy("other"),))
+
+
 def test_a_later_record_and_an_ended_rival_are_as_before() -> None:
     """Who launches again raises the revision; what has ended by itself is cleared away whatever its revision."""
     living = guest("running", "i2")

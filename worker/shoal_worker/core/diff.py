@@ -72,9 +72,16 @@ def diff(
             made = outcome is not None and outcome.created
             failed = _outcome(record, outcome, "ERROR", created=made or alive(guest))
             work.append(Work(instance, tuple(actions), failed))
-    late = (outcome for outcome in map(outcomes.get, guests) if outcome is not None and outcome.gone)
     # Its creation had timed out: it was told to be gone before it was there, and that was obeyed too early.
-    work += [Work(each.instance, (Destroy(each.instance),), each) for each in late if each.key not in wanted]
+    late: defaultdict[VMKey, list[Outcome]] = defaultdict(list)
+    for outcome in map(outcomes.get, guests):
+        if outcome is not None and outcome.gone and outcome.key not in wanted:
+            late[outcome.key].append(outcome)
+    # several instances of one VM are one work, as everywhere: a VM is worked on by one task at a time
+    work += [
+        Work(each[0].instance, tuple(Destroy(one.instance) for one in each), each[0])
+        for each in late.values()
+    ]
     return tuple(work)
 
 
