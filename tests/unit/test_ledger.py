@@ -25,7 +25,7 @@ def only(ledger: Ledger) -> Guest:
 
 def known() -> Ledger:
     ledger = Ledger()
-    ledger.add(A, 10)
+    ledger.add(A, 0.0, pid=10)
     ledger.see([seen()], 0.0)
     return ledger
 
@@ -105,9 +105,22 @@ def test_missing_is_believed_after_a_grace() -> None:
     ledger.see([seen()], 10.5)
     assert not ledger.undecided(), "it was there again"
     ledger.see([], 11.0)
+    ledger.see([], 11.0 + GRACE_S)
     assert [note.instance for note in ledger.overdue(11.0 + GRACE_S)] == ["a"]
     ledger.end_unseen("a", "failed", "gone")
     assert (only(ledger).state, only(ledger).reason) == ("failed", "gone")
+
+
+def test_a_listing_that_is_older_than_a_guest_says_nothing_of_it() -> None:
+    """A listing may wait long for its turn: a guest that came to be meanwhile is not missing from it."""
+    ledger = Ledger()
+    assert ledger.begin_creating("a")
+    ledger.end_creating("a")
+    ledger.add(A, 11.1, pid=10)
+    ledger.see([], 10.0)
+    assert not ledger.undecided()
+    ledger.see([], 11.2)
+    assert ledger.undecided(), "from a listing that was asked for later it is missing"
 
 
 def test_our_own_doing_is_no_failure() -> None:

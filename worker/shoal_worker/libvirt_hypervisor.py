@@ -90,7 +90,7 @@ class LibvirtHypervisor:
         self._loop = asyncio.get_running_loop()
         version, notes = await self._pool.call("opening the hypervisor", self._open, _OPEN_S)
         for note in notes:
-            self._ledger.add(note)
+            self._ledger.add(note, self._loop.time())
         survey = await self.survey()
         while self._ledger.undecided():
             await asyncio.sleep(_SETTLE_S)
@@ -102,8 +102,7 @@ class LibvirtHypervisor:
     async def survey(self) -> Survey:
         """List guests of ours, dead ones too, and sum up everybody else's domains."""
         async with self._surveying:
-            loop = asyncio.get_running_loop()
-            asked = loop.time()
+            asked = asyncio.get_running_loop().time()
             found = await self._pool.call("listing the domains", self._domains.active, _SURVEY_S)
             adopted = self._ledger.see(found, asked)
             for note in adopted:
@@ -115,7 +114,7 @@ class LibvirtHypervisor:
                     if guest.pid:
                         self._reaper.watch(guest.pid)
             ends = self._ledger.unwritten()
-            overdue = self._ledger.overdue(loop.time())
+            overdue = self._ledger.overdue(asked)
             if not ends and not overdue:
                 return survey
             for note in overdue:
@@ -138,7 +137,7 @@ class LibvirtHypervisor:
             _RESTORE_S if spec.config.state else _CREATE_S,
             settled=partial(self._ledger.end_creating, spec.instance),
         )
-        self._ledger.add(note, pid)
+        self._ledger.add(note, asyncio.get_running_loop().time(), pid=pid)
         if self._reaper is not None:
             self._reaper.watch(pid)
         self._tell()

@@ -16,7 +16,7 @@ from shoal.messages.desired import Load
 from shoal_worker.core.domain_xml import Identity
 from shoal_worker.hypervisor import Guest, GuestState, Survey
 
-#: how long a domain may be missing from listings before that is believed without a lifecycle event
+#: how long after a first listing without a domain a second one is believed, when there is no lifecycle event
 GRACE_S = 1.0
 
 Ended = Literal["", "shutoff", "failed"]
@@ -55,8 +55,9 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Entry:
-    def __init__(self, note: Note) -> None:
+    def __init__(self, note: Note, added: float) -> None:
         self.note = note
+        self.added = added
         self.state: GuestState = "paused"
         self.reason = ""
         self.pid = 0
@@ -80,9 +81,9 @@ class Ledger:
         entry = self._entries.get(instance)
         return entry.note if entry else None
 
-    def add(self, note: Note, pid: int = 0) -> None:
+    def add(self, note: Note, now: float, *, pid: int = 0) -> None:
         """A guest of ours that was created, or that a note from before tells of."""
-        entry = self._entries.setdefault(note.instance, _Entry(note))
+        entry = self._entries.setdefault(note.instance, _Entry(note, now))
         entry.pid = pid or entry.pid
 
     def begin_creating(self, instance: str) -> bool:
@@ -122,7 +123,7 @@ class Ledger:
                 parts = (load.vcpus, load.memory_mib, load.nics, load.vms)
                 foreign = [total + part for total, part in zip(foreign, parts, strict=True)]
         self._foreign = Load(vcpus=foreign[0], memory_mib=foreign[1], nics=foreign[2], vms=foreign[3])
-        adopted = [self._adopt(seen) for instance, seen in ours.items() if self._unknown(instance)]
+        adopted = [self._adopt(seen, asked) for instance, seen in ours.items() if self._unknown(instance)]
         for instance, entry in self._entries.items():
             self._update(entry, ours.get(instance), asked)
         # A listing older than the removal may still show the guest; a newer one does not.
@@ -146,12 +147,15 @@ class Ledger:
         if any(entry.pid == pid for entry in self._entries.values()):
             self._deaths[pid] = how
 
-    def overdue(self, now: float) -> list[Note]:
-        """Guests that are missing for so long, without an event, that they must have ended unseen."""
+    def overdue(self, asked: float) -> list[Note]:
+        """Guests that must have ended unseen: they were missing before, and are in a listing asked for at `asked`.
+
+        How long a listing took says nothing: only when it was asked for counts.
+        """
         return [
             entry.note
             for entry in self._entries.values()
-            if entry.missing_since is not None and now - entry.missing_since >= GRACE_S
+            if entry.missing_since is not None and asked - entry.missing_since >= GRACE_S
         ]
 
     def undecided(self) -> bool:
@@ -187,7 +191,7 @@ class Ledger:
         known = instance in self._entries or instance in self._creating
         return not known and instance not in self._leaving and instance not in self._forgotten
 
-    def _adopt(self, seen: Seen) -> Note:
+    def _adopt(self, seen: Seen, asked: float) -> Note:
         assert seen.identity is not None
         who = seen.identity
         note = Note(
@@ -197,7 +201,7 @@ class Ledger:
             revision=who.revision,
             uuid=seen.uuid,
         )
-        self.add(note, seen.pid)
+        self.add(note, asked, pid=seen.pid)
         return note
 
     def _update(self, entry: _Entry, seen: Seen | None, asked: float) -> None:
@@ -205,7 +209,10 @@ class Ledger:
             entry.missing_since = None
             entry.state, entry.reason, entry.pid = seen.state, seen.reason, seen.pid or entry.pid
         elif (
-            not entry.note.ended and entry.note.instance not in self._leaving and entry.missing_since is None
+            not entry.note.ended
+            and entry.note.instance not in self._leaving
+            and entry.missing_since is None
+            and asked >= entry.added  # an older listing cannot show it
         ):
             entry.missing_since = asked
 

@@ -1,0 +1,95 @@
+"""The libvirt adapter when libvirt is slow or goes away: over domains that only are said to run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("libvirt")
+
+from tests.unit.reconciler_rig import DEADLINE_S
+
+from shoal.core.vmconfig import VMConfig
+from shoal.messages.desired import Load
+from shoal_worker.accelerator import Accelerator
+from shoal_worker.core import ledger
+from shoal_worker.core.domain_xml import Identity
+from shoal_worker.core.ledger import Seen
+from shoal_worker.hypervisor import GuestSpec
+from shoal_worker.libvirt_hypervisor import LibvirtHypervisor
+
+SPEC = GuestSpec(namespace="red", name="vm1", instance="i1", revision=1, uuid="u-1", config=VMConfig())
+WHO = Identity(namespace="red", name="vm1", instance="i1", revision=1)
+SEEN = Seen(uuid="u-1", name="vm1@red", identity=WHO, load=Load(), state="paused", pid=7)
+
+
+class Domains:
+    """Has domains in a list; may be told to hold a listing after it was made."""
+
+    def __init__(self) -> None:
+        self.there: list[Seen] = []
+        self.listed = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def active(self) -> list[Seen]:
+        found = list(self.there)
+        self.listed.set()
+        assert self.go_on.wait(DEADLINE_S)
+        return found
+
+    def create(self, *_: str) -> int:
+        self.there.append(SEEN)
+        return SEEN.pid
+
+    def obituary(self, _name: str) -> tuple[str, str]:
+        return "", ""
+
+
+@pytest.fixture
+def domains() -> Domains:
+    return Domains()
+
+
+@pytest.fixture
+def hypervisor(
+    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LibvirtHypervisor]:
+    monkeypatch.setattr(ledger, "GRACE_S", 1e-6)  # less than any listing takes
+    found = LibvirtHypervisor(
+        tmp_path, host="h", accelerator=Accelerator(kind="tcg"), cache=tmp_path / "cache"
+    )
+    found._domains = domains  # type: ignore[assignment]
+    found._emulator = "qemu"
+    yield found
+    found._pool.close()
+
+
+async def test_a_newborn_guest_is_not_missing_from_an_older_listing(
+    hypervisor: LibvirtHypervisor, domains: Domains
+) -> None:
+    """A guest that was created while a slow listing was on its way lives, however long that listing took."""
+    domains.go_on.clear()
+    survey = asyncio.create_task(hypervisor.survey())
+    await asyncio.to_thread(domains.listed.wait, DEADLINE_S)
+    await hypervisor.create(SPEC)
+    domains.go_on.set()
+    for found in (await survey, await hypervisor.survey()):
+        assert [(guest.instance, guest.state) for guest in found.guests] == [("i1", "paused")]
+
+
+async def test_one_listing_without_a_guest_is_not_believed(
+    hypervisor: LibvirtHypervisor, domains: Domains
+) -> None:
+    """A listing that took longer than the grace is still only one: the next one decides."""
+    await hypervisor.create(SPEC)
+    domains.there.clear()
+    (guest,) = (await hypervisor.survey()).guests
+    assert guest.state == "paused"
+    (guest,) = (await hypervisor.survey()).guests
+    assert guest.state == "failed"
+    assert "no worker watched" in guest.reason
