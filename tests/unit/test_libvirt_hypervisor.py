@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +12,16 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from tests.unit.reconciler_rig import DEADLINE_S
+from tests.unit.reconciler_rig import DEADLINE_S, soon
 
 from shoal.core.vmconfig import VMConfig
 from shoal.messages.desired import Load
+from shoal_worker import libvirt_hypervisor
 from shoal_worker.accelerator import Accelerator
 from shoal_worker.core import ledger
 from shoal_worker.core.domain_xml import Identity
 from shoal_worker.core.ledger import Seen
-from shoal_worker.hypervisor import GuestSpec
+from shoal_worker.hypervisor import GuestSpec, HypervisorBusy, HypervisorError
 from shoal_worker.libvirt_hypervisor import LibvirtHypervisor
 
 SPEC = GuestSpec(namespace="red", name="vm1", instance="i1", revision=1, uuid="u-1", config=VMConfig())
@@ -28,13 +30,17 @@ SEEN = Seen(uuid="u-1", name="vm1@red", identity=WHO, load=Load(), state="paused
 
 
 class Domains:
-    """Has domains in a list; may be told to hold a listing after it was made."""
+    """Has domains in a list; may be told to hold a listing after it was made, or a creation, or what to raise then."""
 
     def __init__(self) -> None:
         self.there: list[Seen] = []
         self.listed = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
+        self.created = 0
+        self.may_create = threading.Event()
+        self.may_create.set()
+        self.raises: HypervisorError | None = None
 
     def active(self) -> list[Seen]:
         found = list(self.there)
@@ -43,8 +49,15 @@ class Domains:
         return found
 
     def create(self, *_: str) -> int:
+        self.created += 1
+        assert self.may_create.wait(DEADLINE_S)
+        if self.raises is not None:
+            raise self.raises
         self.there.append(SEEN)
         return SEEN.pid
+
+    def is_there(self, uuid: str, _instance: str) -> bool:
+        return any(seen.uuid == uuid for seen in self.there)
 
     def obituary(self, _name: str) -> tuple[str, str]:
         return "", ""
@@ -56,13 +69,16 @@ def domains() -> Domains:
 
 
 @pytest.fixture
-def hypervisor(
-    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LibvirtHypervisor]:
+def state() -> Iterator[Path]:
+    # shorter than pytest's own, since the paths of sockets are limited
+    with tempfile.TemporaryDirectory(prefix="shoal-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def hypervisor(state: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch) -> Iterator[LibvirtHypervisor]:
     monkeypatch.setattr(ledger, "GRACE_S", 1e-6)  # less than any listing takes
-    found = LibvirtHypervisor(
-        tmp_path, host="h", accelerator=Accelerator(kind="tcg"), cache=tmp_path / "cache"
-    )
+    found = LibvirtHypervisor(state, host="h", accelerator=Accelerator(kind="tcg"), cache=state / "cache")
     found._domains = domains  # type: ignore[assignment]
     found._emulator = "qemu"
     yield found
@@ -93,3 +109,27 @@ async def test_one_listing_without_a_guest_is_not_believed(
     (guest,) = (await hypervisor.survey()).guests
     assert guest.state == "failed"
     assert "no worker watched" in guest.reason
+    with pytest.raises(HypervisorError, match="has ended: destroy it first"):
+        await hypervisor.create(SPEC)
+
+
+async def test_a_creation_that_hangs_is_not_refused_when_it_is_asked_for_again(
+    hypervisor: LibvirtHypervisor, domains: Domains, monkeypatch: pytest.MonkeyPatch, state: Path
+) -> None:
+    """While it may yet succeed it is neither begun again nor failed; once the guest is there it is as asked."""
+    monkeypatch.setattr(libvirt_hypervisor, "_CREATE_S", 0.05)
+    domains.may_create.clear()
+    with pytest.raises(HypervisorBusy, match="did not end within"):
+        await hypervisor.create(SPEC)
+    with pytest.raises(HypervisorBusy, match="creating guest red/vm1 is still going on"):
+        await hypervisor.create(SPEC)
+    domains.may_create.set()
+    note = state / "guests/i1/guest.json"
+    await soon(lambda: note.exists() and not hypervisor._ledger._creating)
+    with pytest.raises(HypervisorBusy, match="red/vm1: it is there already, and is taken up"):
+        await hypervisor.create(SPEC)
+    (guest,) = (await hypervisor.survey()).guests
+    assert guest.state == "paused"
+    await hypervisor.create(SPEC)
+    assert domains.created == 1
+    assert note.exists()

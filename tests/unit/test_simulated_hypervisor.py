@@ -53,12 +53,9 @@ def test_as_a_model_says(steps: list[tuple[str, str]]) -> None:
     async def run() -> None:
         twin = SimulatedHypervisor()
         for verb, instance in steps:
-            if verb == "create" and instance in model:
-                with pytest.raises(HypervisorError):
-                    await twin.create(spec(instance))
-            elif verb == "create":
+            if verb == "create":
                 await twin.create(spec(instance))
-                model[instance] = "paused"
+                model.setdefault(instance, "paused")
             else:
                 await getattr(twin, verb)(instance)
                 if verb == "destroy":
@@ -96,6 +93,8 @@ async def test_guest_ends_by_itself() -> None:
         ("failed", "QEMU died", 0),
         ("shutoff", "", 0),
     ]
+    with pytest.raises(HypervisorError, match="red/b is there already"):
+        await twin.create(spec("b"))
     await twin.create(spec("c", name="a"))
     with pytest.raises(HypervisorError, match="red/a is there already"):
         await twin.create(spec("d", name="a"))

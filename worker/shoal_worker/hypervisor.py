@@ -89,7 +89,10 @@ class Hypervisor(Protocol):
         ...
 
     async def create(self, spec: GuestSpec) -> None:
-        """Create the guest, paused. Raises HypervisorError with QEMU's own reason."""
+        """Create the guest, paused. Raises HypervisorError with QEMU's own reason.
+
+        Nothing happens if a guest of that instance lives: an earlier call that was given up has made it.
+        """
         ...
 
     async def resume(self, instance: str) -> None:

@@ -165,6 +165,17 @@ class Domains:
         with one_line("cannot end the guest"), _unless_gone():
             self.find(uuid, instance).destroy()
 
+    def is_there(self, uuid: str, instance: str) -> bool:
+        """Whether there is such a domain, if only just being started."""
+        with one_line("cannot look for the guest"):
+            try:
+                self.find(uuid, instance)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+                return False
+            return True
+
     def obituary(self, name: str) -> tuple[str, str]:
         """What the log of the last domain of that name tells: libvirt's word for its end, and QEMU's last words.
 

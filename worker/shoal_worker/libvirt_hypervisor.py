@@ -25,7 +25,7 @@ from shoal_worker.deadline_pool import DeadlinePool
 from shoal_worker.disk_room import is_full, lack
 from shoal_worker.file_cache import FILES
 from shoal_worker.guest_folders import GuestFolders
-from shoal_worker.hypervisor import Facts, GuestSpec, HypervisorError, Survey
+from shoal_worker.hypervisor import Facts, GuestSpec, HypervisorBusy, HypervisorError, Survey
 from shoal_worker.libvirt_access import LibvirtAccess
 from shoal_worker.libvirt_devices import Devices
 from shoal_worker.libvirt_domains import Domains
@@ -125,12 +125,16 @@ class LibvirtHypervisor:
             return self._ledger.survey()
 
     async def create(self, spec: GuestSpec) -> None:
-        """Create the guest, paused; when that fails nothing of it is left."""
+        """Create the guest, paused, unless it lives; when that fails for good nothing of it is left."""
         who = f"{spec.namespace}/{spec.name}"
+        if earlier := self._ledger.note(spec.instance):
+            if earlier.ended:
+                raise HypervisorError(
+                    f"guest {who} is there already (instance {spec.instance}), and has ended: destroy it first"
+                )
+            return  # an earlier creation took too long, and came to its end
         if not self._ledger.begin_creating(spec.instance):
-            raise HypervisorError(
-                f"guest {who} is there already (instance {spec.instance}): destroy it first"
-            )
+            raise HypervisorBusy(f"creating guest {who} is still going on")
         note, pid = await self._pool.call(
             f"creating guest {who}",
             partial(self._create, spec),
@@ -278,6 +282,7 @@ class LibvirtHypervisor:
             uuid=spec.uuid.lower(),
         )
         with self._telling(purpose):
+            self._clear(note, purpose)
             folder = self._folders.make(note)
             try:
                 pid = self._start(spec, folder, purpose)
@@ -286,6 +291,14 @@ class LibvirtHypervisor:
                 self._folders.remove(note)
                 raise
         return note, pid
+
+    def _clear(self, note: Note, purpose: str) -> None:
+        """Remove what is left of a creation whose end nobody saw; HypervisorBusy when its guest came to be."""
+        if not self._folders.path(note.instance).exists():
+            return
+        if self._domains.is_there(note.uuid, note.instance):
+            raise HypervisorBusy(f"{purpose}: it is there already, and is taken up when guests are listed")
+        self._folders.remove(note)
 
     @contextlib.contextmanager
     def _telling(self, purpose: str) -> Iterator[None]:
