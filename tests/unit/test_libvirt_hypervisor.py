@@ -133,3 +133,27 @@ async def test_a_creation_that_hangs_is_not_refused_when_it_is_asked_for_again(
     await hypervisor.create(SPEC)
     assert domains.created == 1
     assert note.exists()
+
+
+async def test_a_connection_that_breaks_while_a_guest_is_created_leaves_it_its_files(
+    hypervisor: LibvirtHypervisor, domains: Domains, state: Path
+) -> None:
+    """Whether QEMU was started nobody knows then: its folder stays for the guest, or for the next attempt to remove."""
+    overlay = state / "guests/i1/disk0.qcow2"
+    domains.raises = HypervisorBusy("Cannot recv data: Connection reset by peer")
+    with pytest.raises(HypervisorBusy):
+        await hypervisor.create(SPEC)
+    assert overlay.parent.exists()
+    overlay.write_text("precious")
+    domains.raises = HypervisorError("no such machine")
+    domains.there.append(SEEN)
+    with pytest.raises(HypervisorBusy, match="it is there already"):
+        await hypervisor.create(SPEC)
+    assert overlay.exists()
+    domains.there.clear()
+    with pytest.raises(HypervisorError, match="no such machine"):
+        await hypervisor.create(SPEC)
+    assert not list((state / "guests").iterdir()), "what is refused leaves nothing"
+    domains.raises = None
+    await hypervisor.create(SPEC)
+    assert (await hypervisor.survey()).guests[0].state == "paused"

@@ -71,7 +71,10 @@ class HypervisorError(Exception):
 
 
 class HypervisorBusy(HypervisorError):
-    """A call did not end within its deadline: the host is degraded. Whether it was done is unknown."""
+    """A call did not end within its deadline, or the hypervisor went away: whether it was done is unknown.
+
+    It says nothing of the guest, and is to be tried again.
+    """
 
 
 class Hypervisor(Protocol):

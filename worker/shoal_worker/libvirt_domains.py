@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from shoal.messages.desired import Load
 from shoal_worker.core.domain_xml import METADATA_URI, Identity, read_identity, read_load
 from shoal_worker.core.ledger import Happened, Seen
-from shoal_worker.hypervisor import GuestState, HypervisorError
+from shoal_worker.hypervisor import GuestState, HypervisorBusy, HypervisorError
 
 # libvirt reads this once, when it is imported, and would else warn on stderr of every guest that runs as root.
 os.environ.setdefault("LIBVIRT_LOG_FILTERS", "4:qemu 4:security")
@@ -49,6 +49,11 @@ _ENDINGS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "saved by somebody else",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "QEMU died",
 }
+#: libvirt could not be reached, whoever tells it
+_UNREACHED = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_RPC)
+#: the same, when the client's side tells it; from the driver these are about files, interfaces and QEMU
+_BROKEN = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR)
+_CLIENT = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
 #: QEMU's and libvirt's own stamps at the start of a line of the log, or in the middle of an error
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d):? ")
 #: lines of the log that explain nothing
@@ -78,7 +83,9 @@ class _Event(threading.Thread):
 
 
 class Domains:
-    """A connection. Errors of libvirt come out as HypervisorError with one line of text."""
+    """A connection. Errors of libvirt come out as HypervisorError with one line of text; as HypervisorBusy when it
+    could not be reached, or went away while it was asked.
+    """
 
     def __init__(self, uri: str, happened: Callable[[Happened], None]) -> None:
         self._uri = uri
@@ -123,8 +130,7 @@ class Domains:
         connection = self.connected()
         with one_line("cannot list the domains"):
             if not connection.isAlive():
-                self._connection = None
-                self.open()
+                self.open()  # if that fails the dead one stays, and the next listing tries again
                 connection = self.connected()
             found = [seen for domain in connection.listAllDomains(0) if (seen := self._look(domain))]
         present = {uuid for uuid, _ in self._facts} & {seen.uuid for seen in found}
@@ -196,9 +202,9 @@ class Domains:
         return word, ""
 
     def connected(self) -> libvirt.virConnect:
-        """The connection. HypervisorError while there is none."""
+        """The connection. HypervisorBusy while there is none."""
         if self._connection is None:
-            raise HypervisorError(f"the hypervisor {self._uri} is not open")
+            raise HypervisorBusy(f"the hypervisor {self._uri} is not open")
         return self._connection
 
     def find(self, uuid: str, instance: str) -> libvirt.virDomain:
@@ -285,9 +291,16 @@ def _unless_gone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_line(purpose: str) -> Iterator[None]:
-    """Turn libvirt's error into a HypervisorError of one line that begins with `purpose`."""
+    """Turn libvirt's error into a HypervisorError of one line that begins with `purpose`; see `Domains`."""
     try:
         yield
     except libvirt.libvirtError as error:
         text = "; ".join(_STAMP.sub("", line).strip() for line in str(error).splitlines() if line.strip())
-        raise HypervisorError(f"{purpose}: {text[:_LONGEST_REASON]}") from error
+        kind = HypervisorBusy if _is_lost(error) else HypervisorError
+        raise kind(f"{purpose}: {text[:_LONGEST_REASON]}") from error
+
+
+def _is_lost(error: libvirt.libvirtError) -> bool:
+    """Whether the connection was lost (or not made): what was asked for may have been done, or may be done later."""
+    code, teller = error.get_error_code(), error.get_error_domain()
+    return code in _UNREACHED or (teller in _CLIENT and code in _BROKEN)

@@ -287,6 +287,8 @@ class LibvirtHypervisor:
             try:
                 pid = self._start(spec, folder, purpose)
                 self._folders.settle(note)
+            except HypervisorBusy:
+                raise  # QEMU may have been started, and these are its files
             except BaseException:
                 self._folders.remove(note)
                 raise

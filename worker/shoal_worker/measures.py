@@ -50,7 +50,7 @@ ACTION_SECONDS = Metric(
 OVERDUE = Metric(
     "shoal_worker_hypervisor_timeouts_total",
     "counter",
-    "Calls that the hypervisor did not answer in time; `survey` is the look at all guests.",
+    "Calls that the hypervisor did not answer, or not in time; `survey` is the look at all guests.",
     ("call",),
 )
 HEARTBEATS = Metric("shoal_worker_heartbeats_total", "counter", "Heartbeats that were sent.")

@@ -41,7 +41,7 @@ class WorkLog:
             self._metrics.observe(ACTION_SECONDS, seconds, word(action))
 
     def overdue(self, call: str) -> None:
-        """The hypervisor did not answer in time."""
+        """The hypervisor did not answer, or not in time."""
         self._metrics.count(OVERDUE, call)
 
     def carried_out(self, request: str, work: Work) -> None:
