@@ -11,7 +11,8 @@ import structlog
 
 from shoal import codec, subjects
 from shoal.bus.protocol import Bus, Message, Subscription
-from shoal.errors import Conflict, ShoalError
+from shoal.core.addresses import check_underlay
+from shoal.errors import Conflict, InvalidRequest, ShoalError
 from shoal.messages.desired import Claim, Claimed
 from shoal_orchestrator.acknowledging import Spawn
 from shoal_orchestrator.core.changes import Changes
@@ -53,6 +54,7 @@ class Claims:
         await self._bus.publish(message.reply, body, headers=headers)
 
     async def _grant(self, claim: Claim) -> Claimed:
+        underlay = _underlay(claim)
         seen = self._inventory.hosts[claim.host]
         if seen.session not in ("", claim.session):
             await _check_silent(claim, seen)
@@ -64,7 +66,7 @@ class Claims:
             name=claim.host,
             incarnation=claim.incarnation,
             role=claim.role,
-            underlay=claim.underlay,
+            underlay=underlay,
             machine=claim.machine,
             version=claim.version,
             draining=known is not None and known.draining,
@@ -86,6 +88,17 @@ class Claims:
             frozen=self._store.frozen,
             head=cluster is not None and cluster.head == claim.host,
         )
+
+
+def _underlay(claim: Claim) -> str:
+    """The address that all other hosts are told to send to: one that is none would break each of their segments."""
+    try:
+        return check_underlay(claim.underlay) if claim.underlay else ""
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"cannot claim host {claim.host}: {error.message}; start its worker with another --underlay",
+            names=(claim.host,),
+        ) from error
 
 
 async def _check_silent(claim: Claim, seen: SeenHost) -> None:

@@ -20,7 +20,7 @@ from shoal_worker.host_links import HostLinks
 from shoal_worker.hypervisor import GuestSpec, Survey
 from shoal_worker.journal import JournalError, MemoryJournal
 from shoal_worker.machine import SimulatedMachine
-from shoal_worker.network import Links, NetworkError
+from shoal_worker.network import GuestTap, Links, NetworkError
 from shoal_worker.reconciler import Limits, Reconciler
 from shoal_worker.reporter import Reporter
 from shoal_worker.simulated_hypervisor import SimulatedHypervisor
@@ -94,14 +94,23 @@ class Hypervisor(SimulatedHypervisor):
 
 
 class Network(SimulatedNetwork):
-    """May be told that its links cannot be listed."""
+    """May be told that its links cannot be listed, and of what fails over guest taps of some names."""
 
     trouble = ""
+
+    def __init__(self, kernel: SimulatedKernel) -> None:
+        super().__init__(kernel)
+        self.faults: dict[str, str] = {}
 
     async def observe(self) -> Links:
         if self.trouble:
             raise NetworkError(self.trouble)
         return await super().observe()
+
+    async def ensure_guest_tap(self, tap: GuestTap) -> None:
+        if tap.tap in self.faults:
+            raise ValueError(self.faults[tap.tap])
+        await super().ensure_guest_tap(tap)
 
 
 class Journal(MemoryJournal):

@@ -146,6 +146,17 @@ async def test_refused_link_is_the_error_of_those_who_need_it(rig: Rig) -> None:
         assert rig.hypervisor.created == 1
 
 
+async def test_a_fault_over_one_link_does_not_stop_the_others(rig: Rig) -> None:
+    """What fails in a way that nobody has thought of is the reason of who needs that link; the round goes on."""
+    rig.network.faults[guest_tap("i-a", 0)] = "'host.example' is no address"
+    rig.want("a")
+    rig.want("b")
+    async with rig.running():
+        await rig.bus.until_states(a="ERROR", b="BUILDING")
+        assert "'host.example' is no address" in rig.bus.vms["a"].reason
+        assert rig.reconciler.degraded == ""
+
+
 async def test_unseen_network_creates_no_vm_with_ports(rig: Rig) -> None:
     """While links cannot be listed, VMs with ports wait with the reason; those without are created."""
     trouble = rig.network.trouble = "rtnetlink: no buffer space"

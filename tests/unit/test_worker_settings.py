@@ -44,6 +44,8 @@ def test_overcommit_ratios_become_a_quota() -> None:
         ["--memory-overcommit", "nan"],
         ["--max-vms", "-2"],
         ["--max-vms", "many"],
+        ["--underlay", "host.example"],
+        ["--underlay", "10.0.0.1/24"],
     ],
 )
 def test_nonsense_is_refused_with_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +54,13 @@ def test_nonsense_is_refused_with_usage(words: list[str], capsys: pytest.Capture
         parse(words, environ={})
     assert left.value.code == 2
     assert "shoal-worker: error:" in capsys.readouterr().err
+
+
+def test_the_underlay_is_told_as_the_kernel_prints_it() -> None:
+    """However the address is written, it is the one that the kernel's own is compared with; none stays none."""
+    assert parse(["--underlay", "FD00:0::1"], environ={}).underlay == "fd00::1"
+    assert parse(["--underlay", "10.0.0.1"], environ={}).underlay == "10.0.0.1"
+    assert parse([], environ={}).underlay == ""
 
 
 def test_state_directory_follows_user_and_environment() -> None:

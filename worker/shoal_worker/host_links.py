@@ -104,6 +104,11 @@ class HostLinks:
                     await self._network.ensure_uplink(uplink)
         except NetworkError as error:
             failed.update(dict.fromkeys(names, str(error)))
+        except Exception as error:  # noqa: BLE001  # one link's fault must not stop the others
+            reason = f"making it failed inside the worker: {type(error).__name__}: {error}"
+            if any(self._failed.get(name) != reason for name in names):
+                self._log.exception("link-failed", links=sorted(names))
+            failed.update(dict.fromkeys(names, reason))
 
     async def remove_unneeded(self, in_use: Callable[[frozenset[str]], Iterable[str]]) -> None:
         """Remove what is neither wanted nor used. `in_use` tells which of some guest taps guests still use."""

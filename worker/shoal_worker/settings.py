@@ -15,6 +15,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from shoal.core import names, ranges
+from shoal.core.addresses import check_underlay
 from shoal.core.load import Capacity, Quota, host_quota
 from shoal.errors import InvalidRequest
 from shoal.messages.desired import Role
@@ -188,7 +189,7 @@ def parse(arguments: Sequence[str] | None = None, *, environ: Mapping[str, str] 
         host=host,
         role=cast("Role", found.text("role")),
         state=(found.path("state") or default_state(environ, root=os.geteuid() == 0)).absolute(),
-        underlay=found.text("underlay"),
+        underlay=_underlay(read),
         accelerator=cast("Accelerator", found.text("accelerator")),
         hypervisor_uri=found.text("hypervisor-uri"),
         creations=found.integer("creations") or (16 if simulate else 3),
@@ -220,6 +221,14 @@ def _named(read: Read) -> tuple[tuple[str, ...], str, str, Address | None]:
         return hosts, host, head, parse_address(found.text(name)) if found.text(name) else None
     except InvalidRequest as error:
         read.refuse(name, error.message)
+
+
+def _underlay(read: Read) -> str:
+    text = read.found.text("underlay")
+    try:
+        return check_underlay(text) if text else ""
+    except InvalidRequest as error:
+        read.refuse("underlay", error.message)
 
 
 def _check_numbers(read: Read) -> None:
