@@ -35,6 +35,7 @@ class Access(SimulatedAccess):
 
     gate: asyncio.Event | None = None
     error = ""
+    slow_to_end = False
     cancelled = False
 
     async def save(self, instance: str, machine: SavedMachine, told: Told) -> SavedGuest:
@@ -42,6 +43,8 @@ class Access(SimulatedAccess):
             try:
                 await self.gate.wait()
             except asyncio.CancelledError:
+                if self.slow_to_end:
+                    await asyncio.sleep(0.02)
                 self.cancelled = True
                 raise
         if self.error:

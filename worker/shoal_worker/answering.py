@@ -18,6 +18,8 @@ from shoal.messages.host_requests import HostRequest
 from shoal_worker.hypervisor import HypervisorError
 
 PROGRESS_S = 1.0
+#: how long an answer that is broken off may clean up after itself (a guest that is being saved goes on)
+CLEAN_UP_S = 8.0
 #: how many questions are worked on at once; the others wait
 AT_ONCE = 16
 _STATUS = {codec.STATUS_HEADER: codec.PROGRESS}
@@ -102,7 +104,17 @@ class Answering:
                 await self._send(message, codec.encode(latest[0], encoding), _STATUS)
             return task.result()
         finally:
-            task.cancel()
+            if not task.done():
+                await self._break_off(task, kind.verb)
+
+    async def _break_off(self, task: asyncio.Future[Any], verb: str) -> None:
+        """Cancel, and wait for what is cleaned up then: what it is cleaned up with is closed once we have ended."""
+        task.cancel()
+        await asyncio.wait((task,), timeout=CLEAN_UP_S)
+        if not task.done():
+            self._log.error("question-not-broken-off", verb=verb, waited_s=CLEAN_UP_S)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            self._log.warning("question-broken-off", verb=verb, error=str(error))
 
     async def _work(self, kind: type[HostRequest[Any]], request: Any, told: Told) -> Any:
         async with self._free:
