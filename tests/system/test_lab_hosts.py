@@ -13,7 +13,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.waiting import wait_until
@@ -107,6 +107,62 @@ def test_a_half_made_lab_is_refused_and_removed(lab: str, made: tuple[Node, ...]
     with pytest.raises(Refused, match="could not be made"):
         hosts.create(lab, made)
     hosts.remove(lab)
+    assert hosts.namespaces(lab) == []
+
+
+def test_namespaces_that_are_made_while_others_are_removed_go_too(
+    lab: str, made: tuple[Node, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tears a lab down may meet one that is still being made."""
+    late, run = [f"{made[1].netns}-late{number}" for number in range(2)], subprocess.run
+
+    def add_one_first(*words: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if late:
+            run(["ip", "netns", "add", late.pop()], check=True, timeout=30)
+        return run(*words, **options)
+
+    monkeypatch.setattr(subprocess, "run", add_one_first)
+    hosts.remove(lab)
+    assert hosts.namespaces(lab) == []
+
+
+#: a lab that makes many hosts
+MANY = """
+    import sys
+    from shoal_worker.lab import hosts
+    from shoal_worker.lab.layout import nodes
+
+    hosts.create(sys.argv[1], nodes(sys.argv[1], [f"mm{number}" for number in range(30)]))
+"""
+#: an `ip` that takes its time over each line of `-batch -`
+SLOW_IP = """#!/bin/sh
+while read -r line; do
+    {ip} $line
+    sleep 0.1
+done
+"""
+
+
+def test_a_lab_that_was_killed_while_it_made_its_hosts_leaves_nothing(lab: str, tmp_path: Path) -> None:
+    """The `ip` that it started goes on without it, and is ended before the namespaces are removed."""
+    slow = tmp_path / "bin" / "ip"
+    slow.parent.mkdir()
+    slow.write_text(SLOW_IP.format(ip=shutil.which("ip")))
+    slow.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(MANY), lab],
+        env={**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: hosts.namespaces(lab), "the first host is made")
+    finally:
+        process.kill()
+        process.wait()
+    at_work = [pid for pid in census.pids() if str(slow) in census.command_of(pid)]
+    assert at_work
+    tear_down(lab, tmp_path / "missing", remove_state=False)
+    assert not any(map(census.alive, at_work))
     assert hosts.namespaces(lab) == []
 
 

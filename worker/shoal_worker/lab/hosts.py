@@ -6,12 +6,15 @@ This module refuses to know which processes run in the hosts.
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.errors import PermissionDenied, Refused
-from shoal_worker.lab.layout import NETNS_FOLDER, UNDERLAY_PREFIX, enter, netns_prefix, network_netns
+from shoal_worker.lab.layout import MARK, NETNS_FOLDER, UNDERLAY_PREFIX, enter, netns_prefix, network_netns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,12 +27,15 @@ _UNDERLAY_MTU = "1600"
 UNDERLAY_LINK = "under0"
 _BRIDGE = "underlay"
 _IP_TIMEOUT_S = 60.0
+#: for how long to look again for namespaces that stay, or are made while others are removed
+_REMOVE_S = 5.0
+_POLL_S = 0.02
 
 
 def create(lab: str, nodes: Sequence[Node]) -> None:
     """Make the namespaces of `nodes` and join them. Raises Refused with what `ip` said; `remove` undoes any part."""
     network = network_netns(lab)
-    _ip(f"netns add {name}" for name in (network, *(node.netns for node in nodes)))
+    _ip(lab, [f"netns add {name}" for name in (network, *(node.netns for node in nodes))])
     commands = [
         "link set lo up",
         f"link add name {_BRIDGE} mtu {_UNDERLAY_MTU} type bridge mcast_snooping 0",
@@ -42,9 +48,10 @@ def create(lab: str, nodes: Sequence[Node]) -> None:
             f"link set port{index} addrgenmode none",
             f"link set port{index} master {_BRIDGE} up",
         ]
-    _ip(commands, netns=network)
+    _ip(lab, commands, netns=network)
     for node in nodes:
         _ip(
+            lab,
             (
                 "link set lo up",
                 f"link set {UNDERLAY_LINK} addrgenmode none",
@@ -65,22 +72,29 @@ def namespaces(lab: str, folder: Path = Path(NETNS_FOLDER)) -> list[Path]:
 
 
 def remove(lab: str) -> None:
-    """Remove all namespaces of a lab; having none is fine. Raises Refused if one stays."""
-    for path in namespaces(lab):
-        subprocess.run(  # noqa: PLW1510  (whether it is gone is what counts: another teardown may be at work)
-            ["ip", "netns", "del", path.name], capture_output=True, timeout=_IP_TIMEOUT_S
-        )
-    left = namespaces(lab)
-    if left:
-        raise Refused(
-            f"network namespaces could not be removed: {' '.join(path.name for path in left)}; "
-            "see what holds them (`ip netns pids NAME`), then `ip netns del NAME`"
-        )
+    """Remove all namespaces of a lab, also those that are made meanwhile; having none is fine.
+
+    Raises Refused if one stays.
+    """
+    deadline = math.inf
+    while left := namespaces(lab):
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"network namespaces could not be removed: {' '.join(path.name for path in left)}; "
+                "see what holds them (`ip netns pids NAME`), then `ip netns del NAME`"
+            )
+        for path in left:
+            subprocess.run(  # noqa: PLW1510  (whether it is gone is what counts: another teardown may be at work)
+                ["ip", "netns", "del", path.name], capture_output=True, timeout=_IP_TIMEOUT_S
+            )
+        deadline = min(deadline, time.monotonic() + _REMOVE_S)
+        time.sleep(_POLL_S)
 
 
-def _ip(commands: Iterable[str], netns: str = "") -> None:
+def _ip(lab: str, commands: Iterable[str], netns: str = "") -> None:
     """Run several commands of iproute2 in one process. Names come from names.check_host and hold no blanks.
 
+    It bears the lab's mark: a lab that is killed leaves it behind, at work, and whoever tears the lab down ends it.
     Not by `ip -n`, which changes mounts first: it fails where the root folder is no mount point (a plain chroot).
     """
     batch = "".join(f"{command}\n" for command in commands)
@@ -92,6 +106,7 @@ def _ip(commands: Iterable[str], netns: str = "") -> None:
             capture_output=True,
             text=True,
             timeout=_IP_TIMEOUT_S,
+            env={**os.environ, MARK: lab},
         )
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())
