@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from shoal import codec, subjects
+from shoal.bus.backlog import Backlog
 from shoal.bus.micro import Endpoint
 from shoal.bus.protocol import Bus, Message
 from shoal.codec import Encoding
@@ -22,7 +23,6 @@ from shoal.core.ids import token
 from shoal.errors import InvalidRequest, Refused, ShoalError, StoreUnavailable, Unavailable
 from shoal.messages.base import Progress, Reply, Request
 from shoal.version import version
-from shoal_orchestrator.backlog import Backlog
 from shoal_orchestrator.core.failures import told_in_short
 from shoal_orchestrator.handlers.carrying_out import await_plan
 from shoal_orchestrator.leader import Call, Leader

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from shoal.bus.backlog import Backlog
 from shoal.bus.micro import serve
 from shoal.bus.protocol import BlobStore, Bus, StateStream
 from shoal.bus.store_check import check_store
@@ -25,7 +26,6 @@ from shoal.version import version
 from shoal_orchestrator.aging import Aging
 from shoal_orchestrator.api import Api
 from shoal_orchestrator.background import Background
-from shoal_orchestrator.backlog import Backlog
 from shoal_orchestrator.claims import Claims
 from shoal_orchestrator.core.changes import Changes
 from shoal_orchestrator.core.records import DEFAULT_NAMESPACE, ClusterRecord, NamespaceRecord

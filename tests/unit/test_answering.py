@@ -1,10 +1,10 @@
-"""Questions to a worker that are broken off, because the worker ends: what they hold is let go first."""
+"""Questions to a worker that come too late, or are broken off because the worker ends: what they hold is let go first."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from tests.unit.test_saving_guests import Saving
 
 from shoal import codec, subjects
 from shoal.bus.protocol import Message
+from shoal.errors import Unavailable
+from shoal.messages.base import Failure
 from shoal.messages.host_requests import HostRequest, RunQMP, SaveGuest, Text
 from shoal_worker import answering
 from shoal_worker.answering import Answer, Answering, Told
@@ -42,10 +44,10 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def worker(
-    wire: Any, answers: dict[type[HostRequest[Any]], Answer]
+    wire: Any, answers: dict[type[HostRequest[Any]], Answer], up_to_date: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The part of a worker that answers, until the end of the block."""
-    found = Answering(wire, "h", answers, structlog.get_logger())
+    found = Answering(wire, "h", answers, structlog.get_logger(), up_to_date=up_to_date)
     await found.subscribe()
     task = asyncio.create_task(found.run())
     try:
@@ -65,6 +67,28 @@ async def test_a_guest_that_is_being_saved_goes_on_before_the_worker_has_ended()
             await soon(lambda: saving.state() == "paused")
         assert saving.access.cancelled
         assert saving.state() == "running"
+
+
+async def test_what_comes_too_late_is_refused_and_not_done() -> None:
+    """Who asked may have asked again: it is not done twice. Whoever still listens hears what to do."""
+    asked: list[RunQMP] = []
+
+    async def answer(question: RunQMP, _: Told) -> Text:
+        asked.append(question)
+        return Text(text="done")
+
+    wire, now = Wire(), [False]
+    async with worker(wire, {RunQMP: answer}, lambda: now[0]):
+        wire.ask(QUESTION)
+        now[0] = True
+        wire.ask(QUESTION)
+        await soon(lambda: len(wire.sent) == 2)
+    assert asked == [QUESTION]
+    late, done = sorted(wire.sent, key=lambda message: codec.ERROR_CODE_HEADER not in message.headers)
+    error = codec.error_of(codec.decode(late.body, Failure))
+    assert isinstance(error, Unavailable)
+    assert "ask again" in error.message
+    assert codec.decode(done.body, Text).text == "done"
 
 
 async def test_what_cannot_be_broken_off_holds_the_worker_up_for_a_while_only(

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.waiting import eventually
 
-from shoal_orchestrator.backlog import GAP_S, Backlog
+from shoal.bus.backlog import GAP_S, Backlog
 
 
 class Clock(asyncio.SelectorEventLoop):

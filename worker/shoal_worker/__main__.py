@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from shoal.bus.backlog import Backlog
 from shoal.bus.blobs import NatsBlobs
 from shoal.bus.connection import NatsBus, connect
 from shoal.bus.streams import JetStreamState
@@ -93,8 +94,16 @@ class Run:
             self._manager.status(f"waiting for NATS at {settings.server}")
             bus = await stack.enter_async_context(await connected(settings, rng, self._log, metrics))
             at_once = asyncio.Semaphore(_AT_ONCE)
+            backlog = Backlog(bus)
             process = Process(
-                bus, JetStreamState(bus), NatsBlobs(bus), lambda: at_once, rng, version(), metrics
+                bus,
+                JetStreamState(bus),
+                NatsBlobs(bus),
+                lambda: at_once,
+                rng,
+                version(),
+                metrics,
+                backlog.up_to_date,
             )
             workers = [Worker(process, host, self._log) for host in hosts]
             spread_s = len(workers) / _STARTS_PER_S if len(workers) > 1 else 0.0
@@ -104,6 +113,7 @@ class Run:
                     group.create_task(_start(worker, rng.uniform(0, spread_s)), name=host.name)
                     for worker, host in zip(workers, hosts, strict=True)
                 ]
+                tasks.append(group.create_task(backlog.run(), name="backlog"))
                 tasks.append(group.create_task(self._tell(workers, hosts), name="service-manager"))
                 await self._ended(bus)
                 self._manager.stopping()

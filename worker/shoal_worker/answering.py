@@ -1,7 +1,8 @@
 """Takes what the leader asks of this host from the bus, and sends the answers: what is not state, but a question.
 
 Refuses to know what is asked and who can answer it. While an answer takes time the leader hears once a second that
-it is being worked on, so that silence means that this worker is gone.
+it is being worked on, so that silence means that this worker is gone. Questions that were asked while we stood still are
+not worked on: whoever asked has given up, and may have asked again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from shoal import codec, subjects
 from shoal.bus.protocol import Bus, Message
-from shoal.errors import NotFound, Refused, ShoalError
+from shoal.errors import NotFound, Refused, ShoalError, Unavailable
 from shoal.messages.base import Progress
 from shoal.messages.host_requests import HostRequest
 from shoal_worker.hypervisor import HypervisorError
@@ -31,7 +32,7 @@ Answer = Callable[[Any, Told], Awaitable[Any]]
 
 class Answering:
     """The questions of one host. `answers` has a function for each kind of question; `others` are verbs that somebody
-    else answers.
+    else answers. `up_to_date` tells whether what arrives now was sent a moment ago; see Backlog.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Answering:
         log: Any,
         *,
         others: frozenset[str] = frozenset({"inventory"}),
+        up_to_date: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bus = bus
         self._host = host
@@ -49,7 +51,9 @@ class Answering:
         self._kinds = {kind.verb: kind for kind in answers}
         self._others = others
         self._log = log
-        self._questions: asyncio.Queue[Message] = asyncio.Queue()
+        self._up_to_date = up_to_date
+        #: what is asked, and whether it comes too late
+        self._questions: asyncio.Queue[tuple[Message, bool]] = asyncio.Queue()
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def subscribe(self) -> None:
@@ -59,20 +63,25 @@ class Answering:
     def _take(self, message: Message) -> None:
         # Nobody hears an answer without a reply subject; one that is no inbox may be somebody's command.
         if subjects.is_inbox(message.reply) and subjects.asked(message.subject) not in self._others:
-            self._questions.put_nowait(message)
+            self._questions.put_nowait((message, not self._up_to_date()))
 
     async def run(self) -> None:
         """Answer, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                message = await self._questions.get()
-                group.create_task(self._serve(message), name=message.subject)
+                message, late = await self._questions.get()
+                group.create_task(self._serve(message, late=late), name=message.subject)
 
-    async def _serve(self, message: Message) -> None:
+    async def _serve(self, message: Message, *, late: bool) -> None:
         encoding: codec.Encoding = "json"
         verb = subjects.asked(message.subject)
         try:
             encoding = codec.encoding_of(message.body)
+            if late:
+                raise Unavailable(
+                    f"the worker of host {self._host} stood still, and has not done what it was asked (`{verb}`): ask again",
+                    names=(self._host,),
+                )
             kind = self._kinds.get(verb)
             if kind is None:
                 raise NotFound(

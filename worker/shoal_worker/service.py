@@ -80,7 +80,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What the workers of one process share. `gate` bounds how many of them read and claim at once."""
+    """What the workers of one process share. `gate` bounds how many of them read and claim at once; `up_to_date` tells
+    whether what arrives now was sent a moment ago.
+    """
 
     bus: Bus
     stream: StateStream
@@ -89,6 +91,7 @@ class Process:
     rng: random.Random
     version: str
     metrics: Metrics = NOBODY
+    up_to_date: Callable[[], bool] = lambda: True
 
 
 class Worker:
@@ -190,7 +193,9 @@ class _Parts:
             log=log,
             metrics=process.metrics,
         )
-        self.answering = Answering(bus, host.name, answers_of(self._desk(cache)), log)
+        self.answering = Answering(
+            bus, host.name, answers_of(self._desk(cache)), log, up_to_date=process.up_to_date
+        )
         self.reader = StateReader(
             bus,
             process.stream,
