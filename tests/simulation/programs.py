@@ -15,6 +15,7 @@ import structlog
 from tests.simulation.trace import Trace
 from tests.simulation.virtual_loop import Process, VirtualLoop
 
+from shoal.bus.backlog import Backlog
 from shoal.bus.memory_bus import MemoryBus, MemoryServer
 from shoal.bus.memory_streams import MemoryState, MemoryStreams
 from shoal.bus.protocol import BlobStore
@@ -118,10 +119,14 @@ class WorkerProgram:
         del name
         gate = asyncio.Semaphore(32)
         state = MemoryState(bus, self._streams)
-        process = WorkerProcess(bus, state, self._blobs, lambda: gate, self._rng, version())
+        backlog = Backlog(bus)
+        process = WorkerProcess(
+            bus, state, self._blobs, lambda: gate, self._rng, version(), up_to_date=backlog.up_to_date
+        )
         self.worker = worker = Worker(process, self._host, structlog.get_logger("worker"))
         work = asyncio.create_task(worker.run(), name="worker")
         told = asyncio.create_task(self._stopped.wait(), name="told")
+        watching = asyncio.create_task(backlog.run(), name="backlog")
         try:
             await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -130,9 +135,9 @@ class WorkerProgram:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
         finally:
-            for task in (work, told):
+            for task in (work, told, watching):
                 task.cancel()
-            await asyncio.gather(work, told, return_exceptions=True)
+            await asyncio.gather(work, told, watching, return_exceptions=True)
             await bus.close()
 
     def stop(self) -> None:

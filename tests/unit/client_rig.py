@@ -13,7 +13,7 @@ from shoal.bus.memory_events import MemoryEvents
 from shoal.bus.protocol import Message
 from shoal.client import Client
 from shoal.core.vmconfig import VMConfig
-from shoal.errors import ShoalError, Unavailable
+from shoal.errors import ShoalError, TimedOut, Unavailable
 from shoal.messages.base import Progress, Reply, Request
 from shoal.messages.catalogue import COMMANDS
 from shoal.messages.vms import VMRow
@@ -54,7 +54,10 @@ class AnsweringBus:
         request = codec.decode(body, _COMMANDS[subject])
         self.requests.append(request)
         for answer in self._reply_to(request):
-            if type(answer) is Unavailable:  # nobody answers; what an orchestrator says is a message
+            if type(answer) in (
+                Unavailable,
+                TimedOut,
+            ):  # nobody answers; what an orchestrator says is a message
                 raise answer
             yield _message(answer)
 

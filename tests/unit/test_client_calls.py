@@ -250,6 +250,22 @@ def test_names_that_are_none_are_refused_before_anything_is_sent(name: str) -> N
         client.namespace("red").vm(name)
 
 
+async def test_orchestrators_that_follow_each_other_are_of_no_other_version() -> None:
+    """A command is not known for a moment, then it is waited for in vain, and for another moment it is not known."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def deaf(subject: str) -> bool:
+        at = loop.time() - began
+        return subject != "shoal.console" and (at < DOUBT_S + 0.3 or DOUBT_S + 2 < at < DOUBT_S + 2.4)
+
+    def answers(_: Request[Any]) -> Iterator[Answer]:
+        yield Changed(count=1) if loop.time() - began > DOUBT_S + 2.4 else TimedOut("silence")
+
+    client, _ = client_of(answers, patience_s=60, deaf=deaf)
+    assert (await client.namespace("red").start()).count == 1
+
+
 async def test_an_orchestrator_without_its_store_is_no_other_version() -> None:
     """Who answers that the store is away knows the command: it is asked again, and its own words come at the end."""
     away = TermEnded(StoreUnavailable("the store is away"))

@@ -117,7 +117,8 @@ class Caller:
             codec.decode(body, dict, limit=codec.MAX_COMMAND_BYTES)  # says how long it is and may be
         loop = asyncio.get_running_loop()
         heard_at = loop.time()
-        unknown = 0
+        # since when the command is not known, although an orchestrator answers
+        unknown_at: float | None = None
         answered = False
         # what ended a leader's term says more than that nobody leads after it
         reason: ShoalError | None = None
@@ -146,9 +147,10 @@ class Caller:
             # No leader, or one that died meanwhile: the request's id makes sending it again harmless.
             silent_s = loop.time() - heard_at
             deaf = not answered and not isinstance(error, TimedOut)
-            if deaf and silent_s > DOUBT_S and await self._is_led():
-                unknown += 1
-            if unknown > 1:
+            unknown = deaf and silent_s > DOUBT_S and await self._is_led()
+            unknown_at = (unknown_at or loop.time()) if unknown else None
+            # Where orchestrators change it may be that for a moment: what one takes and the other does not take yet.
+            if unknown_at is not None and loop.time() - unknown_at > min(DOUBT_S, self._patience_s / 2):
                 raise OtherVersion(
                     f"the orchestrator does not know `{request.noun} {request.verb}`: it is of another version "
                     f"than this client ({version()})"
