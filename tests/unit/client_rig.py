@@ -54,10 +54,8 @@ class AnsweringBus:
         request = codec.decode(body, _COMMANDS[subject])
         self.requests.append(request)
         for answer in self._reply_to(request):
-            if type(answer) in (
-                Unavailable,
-                TimedOut,
-            ):  # nobody answers; what an orchestrator says is a message
+            # nobody answers, or nothing comes; what an orchestrator says is a message
+            if isinstance(answer, (Unavailable, TimedOut)) and type(answer) in (Unavailable, TimedOut):
                 raise answer
             yield _message(answer)
 
