@@ -66,6 +66,25 @@ def test_a_folder_that_cannot_be_completed_goes(
     folders.make(A)
 
 
+def test_the_last_guest_may_go_while_the_next_is_made(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The namespace's folder goes with the one just when the other is about to get its link there."""
+    folders = GuestFolders(state)
+    folders.make(A)
+    symlink_to = Path.symlink_to
+    before = [A]
+
+    def late(link: Path, target: Path) -> None:
+        while before:
+            folders.remove(before.pop())
+        symlink_to(link, target)
+
+    monkeypatch.setattr(Path, "symlink_to", late)
+    following = Note(namespace="red", name="vm2", instance="a2", revision=1, uuid="u2")
+    folders.make(following)
+    assert (state / "by-name" / "red" / "vm2").resolve() == folders.path("a2").resolve()
+    assert not folders.path("a1").exists()
+
+
 def test_link_leads_to_the_newest(state: Path) -> None:
     """The link follows the newest instance of a name, and outlives the removal of an older one."""
     folders = GuestFolders(state)

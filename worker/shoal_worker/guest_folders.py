@@ -21,6 +21,7 @@ from shoal_worker.hypervisor import HypervisorError
 _SAFE = re.compile(r"(?!\.)[a-zA-Z0-9_.-]{1,128}")
 _NOTE = "guest.json"
 _DRAFT = f".{_NOTE}"
+_TRIES = 10
 #: sun_path of a unix socket's address, with its final zero byte (unix(7))
 _SOCKET_PATH_BYTES = 108
 _LONGEST_SOCKET = "virtio00.sock"
@@ -121,10 +122,18 @@ class GuestFolders:
         (self.path(note.instance) / _DRAFT).write_bytes(msgspec.json.encode(note))
 
     def _lead(self, link: Path, folder: Path) -> None:
-        link.parent.mkdir(parents=True, exist_ok=True)
         draft = _unfinished(link, folder.name)
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(os.path.relpath(folder, link.parent))
+        for left in reversed(range(_TRIES)):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            draft.unlink(missing_ok=True)
+            try:
+                draft.symlink_to(os.path.relpath(folder, link.parent))
+            except FileNotFoundError:
+                # The last guest of the namespace was removed in between, and the namespace's folder with it.
+                if not left:
+                    raise
+            else:
+                break
         draft.replace(link)
 
     def _link(self, note: Note) -> Path:
