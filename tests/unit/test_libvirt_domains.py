@@ -95,9 +95,10 @@ def test_a_socket_that_is_not_there_or_breaks_is_for_later(path: Path) -> None:
         (libvirt.VIR_ERR_RPC, libvirt.VIR_FROM_NONE),
         (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_FROM_NONE),
         (libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_FROM_NONE),
+        (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_FROM_QEMU),  # cannot acquire state change lock
     ],
 )
-def test_a_broken_connection_is_for_later(code: int, domain: int) -> None:
+def test_what_nobody_has_decided_is_for_later(code: int, domain: int) -> None:
     """It says nothing of the guest."""
     with pytest.raises(HypervisorBusy, match="cannot: words"), one_line("cannot"):
         raise error(code, domain)

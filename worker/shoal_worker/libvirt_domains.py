@@ -49,8 +49,13 @@ _ENDINGS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "saved by somebody else",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "QEMU died",
 }
-#: libvirt could not be reached, whoever tells it
-_UNREACHED = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_RPC)
+#: libvirt could not be reached, or another job of it holds the guest, whoever tells it
+_LATER = (
+    libvirt.VIR_ERR_NO_CONNECT,
+    libvirt.VIR_ERR_INVALID_CONN,
+    libvirt.VIR_ERR_RPC,
+    libvirt.VIR_ERR_OPERATION_TIMEOUT,
+)
 #: the same, when the client's side tells it; from the driver these are about files, interfaces and QEMU
 _BROKEN = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR)
 _CLIENT = (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE)
@@ -84,7 +89,7 @@ class _Event(threading.Thread):
 
 class Domains:
     """A connection. Errors of libvirt come out as HypervisorError with one line of text; as HypervisorBusy when it
-    could not be reached, or went away while it was asked.
+    could not be reached, went away while it was asked, or had something else to do with the guest.
     """
 
     def __init__(self, uri: str, happened: Callable[[Happened], None]) -> None:
@@ -296,11 +301,11 @@ def one_line(purpose: str) -> Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         text = "; ".join(_STAMP.sub("", line).strip() for line in str(error).splitlines() if line.strip())
-        kind = HypervisorBusy if _is_lost(error) else HypervisorError
+        kind = HypervisorBusy if _is_for_later(error) else HypervisorError
         raise kind(f"{purpose}: {text[:_LONGEST_REASON]}") from error
 
 
-def _is_lost(error: libvirt.libvirtError) -> bool:
-    """Whether the connection was lost (or not made): what was asked for may have been done, or may be done later."""
+def _is_for_later(error: libvirt.libvirtError) -> bool:
+    """Whether nothing was decided: what was asked for may have been done, or may be done later."""
     code, teller = error.get_error_code(), error.get_error_domain()
-    return code in _UNREACHED or (teller in _CLIENT and code in _BROKEN)
+    return code in _LATER or (teller in _CLIENT and code in _BROKEN)
