@@ -16,6 +16,7 @@ from shoal.errors import Conflict, InvalidRequest, ShoalError
 from shoal.messages.desired import Claim, Claimed
 from shoal_orchestrator.acknowledging import Spawn
 from shoal_orchestrator.core.changes import Changes
+from shoal_orchestrator.core.clearing import readdressed
 from shoal_orchestrator.core.observed import SeenHost, host_state
 from shoal_orchestrator.core.records import HostRecord
 from shoal_orchestrator.inventory import HostInventory
@@ -75,6 +76,8 @@ class Claims:
             # While nothing may be changed its worker holds itself back, and can be asked for what it holds.
             changes = Changes()
             changes.put(record)
+            if known is not None and known.incarnation != record.incarnation:
+                changes.put(*readdressed(self._store.model, record.name, record.incarnation))
             await self._store.submit(changes)
         self._inventory.vm_counts.host_changed(claim.host)
         LOG.info("host-claimed", host=claim.host, role=claim.role, session=claim.session)

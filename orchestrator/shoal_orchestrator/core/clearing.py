@@ -37,6 +37,22 @@ def removed(model: Model, record: TapRecord) -> TapRecord:
     )
 
 
+def readdressed(model: Model, host: str, incarnation: str) -> list[LaunchRecord | TapRecord]:
+    """What is to go from a host, for the incarnation that has its name now: another one would not obey it."""
+    vms = [
+        replace(record, incarnation=incarnation, revision=record.revision + 1)
+        for record in model.leaving.values()
+        if record.host == host and record.incarnation != incarnation
+    ]
+    taps = [
+        replace(tap, incarnation=incarnation, revision=tap.revision + 1)
+        for those in model.taps.values()
+        for tap in those.values()
+        if tap.host == host and tap.removed and tap.incarnation != incarnation
+    ]
+    return [*vms, *taps]
+
+
 def being_cleared(record: NamespaceRecord) -> NamespaceRecord:
     """The record of a namespace from the beginning of its clearing on."""
     return replace(record, clearing=True, queueing=False)
