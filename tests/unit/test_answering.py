@@ -110,8 +110,9 @@ async def test_what_cannot_be_broken_off_holds_the_worker_up_for_a_while_only(
         wire.ask(QUESTION)
         await begun.wait()
         task.cancel()
-        async with asyncio.timeout(10):
-            await asyncio.wait((task,))
+        ended, _ = await asyncio.wait((task,), timeout=10)
+        assert ended == {task}
+        assert not over.is_set()
     over.set()
 
 

@@ -133,6 +133,7 @@ async def test_a_retry_that_is_due_during_a_round_is_not_left_until_the_next_loo
     rig.reconciler._tasks._retry_s = 0.15 + _GATHER_S
     async with rig.running(), asyncio.timeout(10):
         await rig.bus.until(lambda: "a" in rig.bus.vms and rig.bus.vms["a"].revision == 1)
+        assert (rig.hypervisor.created, rig.guests()) == (2, {"a": "paused"})
 
 
 async def test_refused_link_is_the_error_of_those_who_need_it(rig: Rig) -> None:
@@ -244,6 +245,7 @@ async def test_late_guests_of_one_vm_are_ended(rig: Rig) -> None:
         await soon(lambda: not rig.hypervisor.kept.guests)
         rig.want("b")
         await rig.bus.until_states(b="BUILDING")
+        assert rig.guests() == {"b": "paused"}
 
 
 async def test_drain_ends_what_runs_and_begins_nothing(rig: Rig) -> None:
