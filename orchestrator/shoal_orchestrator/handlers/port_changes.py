@@ -43,8 +43,8 @@ async def carry_out_or_take_back(
     """Commit the changes, wait for the hosts, and take back what a host's kernel refuses.
 
     `doing` completes "cannot … of vm NAME on HOST". Raises what failed if it is one thing, and nothing went well.
-    `changes` are stored together with the VMs'. Without `record` the reply is not the request's outcome yet. `then` is what is left to do once a host has
-    followed; it answers what went wrong, or nothing.
+    `changes` are stored together with the VMs'. Without `record` the reply is not the request's outcome yet. `then` is
+    what is left to do once a host has followed; it answers what went wrong, or nothing.
     """
     good: list[LaunchRecord] = []
     changed: list[PortChange] = []

@@ -128,8 +128,8 @@ class NamespaceHandle:
     async def wait(self, target: str, state: State, *, timeout_s: float | None) -> list[VMRow]:
         """Wait until every VM of `target` (a range of names) is in `state`; those too that are not there yet.
 
-        TimedOut after `timeout_s` seconds (None: never; 0: after one look) says in `details` how each of them is instead; NotFound when
-        the namespace is not there, or goes. Cancelling it stops the waiting, and nothing else.
+        TimedOut after `timeout_s` seconds (None: never; 0: after one look) says in `details` how each of them is instead;
+        NotFound when the namespace is not there, or goes. Cancelling it stops the waiting, and nothing else.
         """
         names = [name for name in dict.fromkeys(expand(target)) if name]
         asked = fold(names)

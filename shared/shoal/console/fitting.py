@@ -10,7 +10,7 @@ from shoal.console.tables import View, column_widths
 #: columns that tell which row it is: they are left out last
 _IDENTITY = ("name", "namespace", "host", "state")
 #: columns that programs want, and people seldom: left out before others
-_SELDOM = ("uuid", "type", "pid", "cc_active", "snapshot", "bandwidth")
+_SELDOM = ("uuid", "type", "pid", "cc_active", "snapshot")
 #: what a list of nothing is made of
 _NOTHING = "[]{}, "
 
